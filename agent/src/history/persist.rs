@@ -1,0 +1,1 @@
+//! stub: history on disk

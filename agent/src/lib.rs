@@ -1,0 +1,34 @@
+//! The node agent: reads memory, keeps history, judges it, and says what it found.
+//!
+//! ```text
+//! sources/   procfs, cgroup v1 and v2, PSI, OOM log         parse(bytes) apart from read(IO)
+//!    │ raw readings in kernel words, Option where a kernel lacks a key
+//! sampler/   cadence by urgency; CPU, fd and stall budgets       workload/  cgroup path → name
+//!    │ Split
+//! history/   bounded tiers in RAM ── persist ── survives restart and kill -9
+//!    │ Window (read-only)
+//! detect/  forecast/    pure functions of (params, window, now)
+//! verdict/   fuses findings: state, cause, evidence, hysteresis
+//!    ├─ alert/   dedup, log
+//!    └─ api/     HTTP v1, OpenAPI, metrics, the web page      cli/  top, leaks, doctor ask it
+//! ```
+//!
+//! `sources` never import each other nor anything above them; `detect`, `forecast`, `verdict` and
+//! `history` do no IO, read no clock and cannot fail; only `app` wires; only `main` exits.
+
+pub mod alert;
+pub mod api;
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod detect;
+pub mod forecast;
+pub mod history;
+pub mod sampler;
+pub mod sources;
+pub mod target;
+pub mod units;
+pub mod verdict;
+pub mod view;
+pub mod workload;

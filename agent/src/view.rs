@@ -1,0 +1,371 @@
+//! What the agent shows of itself: the documents of the HTTP API, and the [`Watch`] they come from.
+//!
+//! The API serialises them, `top` and `leaks` read them back, the page draws them. Bytes are bytes,
+//! times are seconds unless the name says otherwise, wall times are RFC 3339 UTC. A value that could
+//! not be had is null, never 0.
+
+use crate::target::Target;
+use crate::units::{Bytes, BytesPerSec, Limit};
+use crate::verdict::{Cause, Eta, State, Verdict};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Read access to everything the agent knows. Implemented by `app`; the API knows nothing else.
+///
+/// Calls copy out under a short lock (below 10 ms for 10,000 processes) and never wait for IO.
+pub trait Watch: Send + Sync + 'static {
+    fn node(&self) -> NodeView;
+    fn cgroups(&self) -> Vec<CgroupView>;
+    fn processes(&self, order: ProcessOrder, limit: usize) -> ProcessList;
+    fn process(&self, pid: u32) -> Option<ProcessDetail>;
+    fn series(&self, query: &SeriesQuery) -> Option<SeriesView>;
+    fn verdicts(&self, state: Option<State>) -> Vec<Verdict>;
+    fn alerts(&self) -> Vec<AlertView>;
+    fn health(&self) -> HealthView;
+    fn own(&self) -> OwnView;
+    /// Events after number `after`, oldest first, as far as the ring still holds them.
+    fn events_since(&self, after: u64) -> Vec<Event>;
+    fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Event>;
+}
+
+/// The state of the node's memory. Map keys are the kernel's own words.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct NodeView {
+    pub at: String,
+    pub hostname: String,
+    pub os: Option<String>,
+    pub kernel: Option<String>,
+    pub boot_id: String,
+    pub cpus: usize,
+    pub mem_total_bytes: Bytes,
+    pub mem_available_bytes: Option<Bytes>,
+    /// MemTotal − MemAvailable.
+    pub used_bytes: Bytes,
+    pub swap_total_bytes: Option<Bytes>,
+    pub swap_free_bytes: Option<Bytes>,
+    /// `/proc/meminfo`, in bytes (`HugePages_*` are counts).
+    pub meminfo: BTreeMap<String, u64>,
+    /// Selected counters of `/proc/vmstat`: `oom_kill`, `allocstall_*`, `pgscan_*`, `pgsteal_*`, `compact_*`, …
+    pub vmstat: BTreeMap<String, u64>,
+    pub psi: Option<PsiView>,
+    pub zones: Vec<ZoneView>,
+    /// The largest slab caches, at most 20.
+    pub slabs: Vec<SlabView>,
+    pub numa: Vec<NumaView>,
+    pub hugepages: Vec<HugepagesView>,
+    pub processes: usize,
+    pub cgroups: usize,
+    pub verdict: Option<Verdict>,
+}
+
+/// Pressure stall information. Averages are percent of wall time, totals are seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PsiView {
+    pub some_avg10: f64,
+    pub some_avg60: f64,
+    pub some_avg300: f64,
+    pub some_total_s: f64,
+    pub full_avg10: Option<f64>,
+    pub full_avg60: Option<f64>,
+    pub full_avg300: Option<f64>,
+    pub full_total_s: Option<f64>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct ZoneView {
+    pub node: u32,
+    pub zone: String,
+    pub free_bytes: Bytes,
+    pub min_bytes: Option<Bytes>,
+    pub low_bytes: Option<Bytes>,
+    pub high_bytes: Option<Bytes>,
+    pub managed_bytes: Option<Bytes>,
+    /// Free blocks by order, 0 first, from `/proc/buddyinfo`.
+    pub free_blocks: Vec<u64>,
+    /// The kernel's unusable free space index at the huge page order: 0 (none) … 1 (all free memory
+    /// is in smaller blocks).
+    pub fragmentation: Option<f64>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct SlabView {
+    pub name: String,
+    pub bytes: Bytes,
+    pub active_objects: u64,
+    pub objects: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct NumaView {
+    pub node: u32,
+    pub total_bytes: Bytes,
+    pub free_bytes: Bytes,
+    pub used_bytes: Option<Bytes>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct HugepagesView {
+    pub size_bytes: Bytes,
+    pub total: u64,
+    pub free: u64,
+    pub reserved: u64,
+    pub surplus: u64,
+}
+
+/// The judgement as the tables show it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Judgement {
+    pub state: State,
+    pub cause: Cause,
+    pub rate_bytes_per_s: BytesPerSec,
+    pub eta_s: Option<Eta>,
+    pub confidence: f64,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct CgroupView {
+    /// Text form of the target, for `/api/v1/series`.
+    pub id: String,
+    pub path: String,
+    pub workload: String,
+    pub labels: BTreeMap<String, String>,
+    pub at: String,
+    pub usage_bytes: Bytes,
+    /// The kubelet's: usage − inactive_file.
+    pub working_set_bytes: Bytes,
+    /// What reclaim cannot free without swap: anon + shmem + unreclaimable kernel memory.
+    pub unreclaimable_bytes: Option<Bytes>,
+    pub anon_bytes: Option<Bytes>,
+    pub file_bytes: Option<Bytes>,
+    pub shmem_bytes: Option<Bytes>,
+    pub kernel_bytes: Option<Bytes>,
+    pub swap_bytes: Option<Bytes>,
+    pub peak_bytes: Option<Bytes>,
+    #[schema(value_type = Option<u64>)]
+    pub max_bytes: Limit,
+    #[schema(value_type = Option<u64>)]
+    pub high_bytes: Limit,
+    pub low_bytes: Option<Bytes>,
+    #[schema(value_type = Option<u64>)]
+    pub swap_max_bytes: Limit,
+    /// The tightest limit among this cgroup and its ancestors, and whose it is.
+    #[schema(value_type = Option<u64>)]
+    pub limit_bytes: Limit,
+    pub limit_from: Option<String>,
+    /// v2 `memory.events`; on v1 `max` from failcnt and `oom_kill`, `under_oom` from oom_control.
+    pub events: BTreeMap<String, u64>,
+    pub psi: Option<PsiView>,
+    pub processes: usize,
+    pub judgement: Judgement,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessOrder {
+    #[default]
+    Rss,
+    Anon,
+    Swap,
+    Rate,
+    Eta,
+    Pid,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct ProcessList {
+    pub total: usize,
+    pub processes: Vec<ProcessView>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct ProcessView {
+    /// Text form of the target, for `/api/v1/series`.
+    pub id: String,
+    pub pid: u32,
+    pub start_time: String,
+    pub comm: String,
+    pub exe: Option<String>,
+    pub uid: Option<u32>,
+    pub cgroup: Option<String>,
+    pub workload: String,
+    pub at: String,
+    pub rss_bytes: Bytes,
+    pub anon_bytes: Bytes,
+    /// Without shmem.
+    pub file_bytes: Bytes,
+    pub shmem_bytes: Option<Bytes>,
+    pub swap_bytes: Option<Bytes>,
+    pub threads: Option<u32>,
+    #[schema(value_type = Option<u64>)]
+    pub limit_bytes: Limit,
+    pub judgement: Judgement,
+    /// How often it is read now.
+    pub interval_s: f64,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct ProcessDetail {
+    #[serde(flatten)]
+    pub view: ProcessView,
+    /// Redacted.
+    pub cmdline: Option<String>,
+    pub peak_bytes: Option<Bytes>,
+    pub virtual_bytes: Option<Bytes>,
+    pub open_fds: Option<u64>,
+    pub minor_faults: Option<u64>,
+    pub major_faults: Option<u64>,
+    pub pss_bytes: Option<Bytes>,
+    pub uss_bytes: Option<Bytes>,
+    pub thp_bytes: Option<Bytes>,
+    /// Why PSS, USS and THP are null, if they are.
+    pub smaps_note: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    pub verdict: Option<Verdict>,
+}
+
+/// The metrics of a target's series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    #[default]
+    Used,
+    Anon,
+    File,
+    Shmem,
+    Swap,
+}
+
+/// `from` and `to` in Unix seconds; `step` in seconds, None for whatever the tiers hold.
+#[derive(Clone, Debug)]
+pub struct SeriesQuery {
+    pub target: Target,
+    pub metric: Metric,
+    pub from_unix_s: Option<f64>,
+    pub to_unix_s: Option<f64>,
+    pub step_s: Option<f64>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct SeriesView {
+    pub target: String,
+    pub metric: Metric,
+    /// `By`.
+    pub unit: String,
+    /// `[unix seconds, bytes]`, oldest first; null where there is a gap. At most 5,000.
+    #[schema(value_type = Vec<Vec<f64>>)]
+    pub points: Vec<(f64, Option<f64>)>,
+    /// True where `step` asked for more than 5,000 points and was widened.
+    pub step_s: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    #[default]
+    Info,
+    Warning,
+    Critical,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct AlertView {
+    pub id: String,
+    /// `LeakSuspected`, `OomPredicted`, `OomImminent`, `OomKill`.
+    pub name: String,
+    pub severity: Severity,
+    pub firing: bool,
+    pub summary: String,
+    pub description: String,
+    pub starts_at: String,
+    pub ends_at: Option<String>,
+    pub target: String,
+    pub labels: BTreeMap<String, String>,
+    pub verdict: Option<Verdict>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceState {
+    Ok,
+    Degraded,
+    #[default]
+    Unavailable,
+    Off,
+}
+
+/// One source, what it can see, and why not more.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct SourceView {
+    pub name: String,
+    pub state: SourceState,
+    pub sees: String,
+    /// What is missing and what would give it.
+    pub why: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct HealthView {
+    /// The first sweep is done and judgement can begin.
+    pub ready: bool,
+    pub degraded: bool,
+    pub sources: Vec<SourceView>,
+}
+
+/// The agent's own cost. Totals are monotonic since start.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct OwnView {
+    pub version: String,
+    pub uptime_s: f64,
+    pub cpu_seconds_total: f64,
+    pub sampler_cpu_seconds_total: f64,
+    pub rss_bytes: Bytes,
+    pub allocator_allocated_bytes: Option<Bytes>,
+    pub allocator_active_bytes: Option<Bytes>,
+    pub allocator_resident_bytes: Option<Bytes>,
+    pub allocator_mapped_bytes: Option<Bytes>,
+    pub allocator_retained_bytes: Option<Bytes>,
+    pub history_bytes: Bytes,
+    pub history_budget_bytes: Bytes,
+    pub history_trimmed_points_total: u64,
+    pub history_evicted_series_total: u64,
+    pub processes: usize,
+    pub cgroups: usize,
+    pub workloads: usize,
+    pub kept_fds: usize,
+    pub kept_fds_max: usize,
+    /// By source: `process`, `process_details`, `smaps_rollup`, `cgroup`, `node`.
+    pub samples_total: BTreeMap<String, u64>,
+    pub read_errors_total: BTreeMap<String, u64>,
+    /// Processes seen by fork and gone before they were read.
+    pub short_lived_total: u64,
+    pub connector_overruns_total: u64,
+    /// 1 = nothing shed; 2 = the least urgent are read half as often; …
+    pub shed_factor: f64,
+    pub sampler_lag_seconds: f64,
+    pub flush_failures_total: u64,
+    pub oom_kills_total: u64,
+    /// Units: seconds from start to the first complete sweep.
+    pub first_sweep_seconds: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    Verdict,
+    Alert,
+    /// A kill by the kernel's OOM killer that was seen.
+    Incident,
+    Pressure,
+}
+
+/// One line of the event stream. `seq` grows by one and is the SSE id.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Event {
+    pub seq: u64,
+    pub at: String,
+    pub event: EventKind,
+    /// A [`Verdict`], an [`AlertView`] or a description of the kill.
+    #[schema(value_type = Object)]
+    pub data: serde_json::Value,
+}
