@@ -27,8 +27,8 @@ pub fn parse(bytes: &[u8]) -> Result<NumaNode, Malformed> {
     let mut id = None;
     let mut last = 0;
     for (at, line) in lines(bytes) {
-        let (node, key, value) =
-            node_field(line).ok_or_else(|| Malformed::new(at, line, "'Node N Key: number [kB]'"))?;
+        let (node, key, value) = node_field(line)
+            .ok_or_else(|| Malformed::new(at, line, "'Node N Key: number [kB]'"))?;
         match key {
             b"MemTotal" => total = Some(Bytes(value)),
             b"MemFree" => free = Some(Bytes(value)),

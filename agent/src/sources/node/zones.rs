@@ -25,12 +25,7 @@ pub struct Zone {
 /// The files are read one after the other, so `free` and `free_blocks` may differ by what was
 /// allocated in between; `free` is zoneinfo's where there is one.
 #[must_use]
-pub fn join(
-    buddies: &[Buddy],
-    infos: &[ZoneInfo],
-    huge_order: u32,
-    page_size: Bytes,
-) -> Vec<Zone> {
+pub fn join(buddies: &[Buddy], infos: &[ZoneInfo], huge_order: u32, page_size: Bytes) -> Vec<Zone> {
     let mut zones: Vec<Zone> = infos
         .iter()
         .filter(|info| info.managed != Some(Pages(0)))
@@ -118,7 +113,8 @@ mod tests {
 
     #[test]
     fn two_nodes_with_zones_of_one_name_stay_apart() {
-        let buddy = |node| Buddy { node, zone: "Normal".into(), free_blocks: vec![u64::from(node)] };
+        let buddy =
+            |node| Buddy { node, zone: "Normal".into(), free_blocks: vec![u64::from(node)] };
         let zones = join(&[buddy(1), buddy(2)], &[], 9, PAGE);
         assert_eq!(zones.iter().map(|z| z.free).collect::<Vec<_>>(), [PAGE, Bytes(8192)]);
     }

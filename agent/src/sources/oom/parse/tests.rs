@@ -1,0 +1,234 @@
+use super::*;
+use crate::sources::oom::{kmsg, syslog};
+use crate::units::Pages;
+use proptest::prelude::*;
+
+const MEMCG_V2_6_1: &str = include_str!("../../../../fixtures/oom/memcg-v2-6.1.kmsg");
+const GLOBAL_6_12: &str = include_str!("../../../../fixtures/oom/global-6.12.kmsg");
+const GROUP_6_12: &str = include_str!("../../../../fixtures/oom/group-6.12.kmsg");
+const MEMCG_V1_4_19: &str = include_str!("../../../../fixtures/oom/memcg-v1-4.19.kmsg");
+const MEMCG_V1_6_18: &str = include_str!("../../../../fixtures/oom/memcg-v1-6.18.syslog");
+
+fn messages(records: &str) -> Vec<(String, Stamp)> {
+    let record = |line: &str| kmsg::parse(line.as_bytes()).unwrap();
+    records.lines().map(record).map(|record| (record.text, record.at)).collect()
+}
+
+fn kills(messages: &[(String, Stamp)]) -> Vec<OomKill> {
+    let mut parser = OomParser::default();
+    messages.iter().filter_map(|(text, at)| parser.push(text, *at)).collect()
+}
+
+fn only(records: &str) -> OomKill {
+    let mut kills = kills(&messages(records));
+    assert_eq!(kills.len(), 1);
+    kills.remove(0)
+}
+
+#[test]
+fn a_captured_kill_of_6_18_is_read_whole() {
+    let lines = MEMCG_V1_6_18.lines().map(|line| syslog::parse(line.as_bytes()).unwrap());
+    let messages: Vec<_> = lines.map(|line| (line.text, line.at.unwrap())).collect();
+    let mut kill = kills(&messages).remove(0);
+    let tasks = std::mem::take(&mut kill.tasks);
+    let expected = OomKill {
+        at: Stamp(1_402_009),
+        before_start: false,
+        victim_pid: 15_777,
+        victim_comm: "tail".into(),
+        victim_uid: Some(0),
+        killer_pid: Some(15_777),
+        killer_comm: Some("tail".into()),
+        constraint: Constraint::Memcg,
+        global: false,
+        group: false,
+        memcg: Some("/plimsoll-test".into()),
+        oom_memcg: Some("/plimsoll-test".into()),
+        usage: Some(Bytes::kib(16_184)),
+        limit: Some(Limit::At(Bytes::mib(16))),
+        total_vm: Some(Bytes::kib(18_540)),
+        anon_rss: Some(Bytes::kib(15_616)),
+        file_rss: Some(Bytes::kib(1_676)),
+        shmem_rss: Some(Bytes::ZERO),
+        pgtables: Some(Bytes::kib(80)),
+        oom_score_adj: Some(0),
+        tasks: Vec::new(),
+        tasks_left_out: 0,
+    };
+    assert_eq!(kill, expected);
+    assert_eq!(tasks.len(), 3);
+    assert_eq!((tasks[2].name.as_str(), tasks[2].rss_anon), ("tail", Some(Pages(3904))));
+}
+
+#[test]
+fn a_pods_limit_that_a_container_hits_names_both_cgroups() {
+    let kill = only(MEMCG_V2_6_1);
+    assert_eq!((kill.victim_pid, kill.victim_comm.as_str()), (48_214, "x (y), pid=1 :)"));
+    assert_eq!(kill.killer_comm.as_deref(), Some("gunicorn: worke"));
+    assert_eq!((kill.killer_pid, kill.victim_uid), (Some(48_213), Some(1000)));
+    let (pod, container) = (kill.oom_memcg.unwrap(), kill.memcg.unwrap());
+    assert!(pod.ends_with("_6f0f4a8a1b22.slice"), "{pod}");
+    assert_eq!(container.strip_prefix(&pod).map(|rest| &rest[..16]), Some("/cri-containerd-"));
+    assert_eq!(kill.limit, Some(Limit::At(Bytes::mib(512))));
+    let names: Vec<_> = kill.tasks.iter().map(|task| task.name.as_str()).collect();
+    assert_eq!(names, ["pause", "gunicorn: maste", "gunicorn: worke", "x (y), pid=1 :)"]);
+    assert_eq!((kill.tasks[0].oom_score_adj, kill.tasks[0].rss_anon), (Some(-998), None));
+    assert_eq!(kill.tasks[3].pgtables, Some(Bytes(638_976)));
+}
+
+#[test]
+fn a_node_out_of_memory_is_global_whatever_prints_in_between() {
+    let kill = only(GLOBAL_6_12);
+    assert_eq!((kill.constraint, kill.global), (Constraint::None, true));
+    assert_eq!((kill.victim_pid, kill.victim_uid), (640, Some(4_294_967_294)));
+    assert_eq!(kill.memcg.as_deref(), Some("/system.slice/postgresql@15,main.service"));
+    assert_eq!((kill.oom_memcg, kill.limit), (None, None));
+    assert_eq!(kill.tasks.len(), 3);
+    assert_eq!(kill.tasks[2].rss_shmem, Some(Pages(110)));
+    assert_eq!(kill.killer_pid, Some(611));
+}
+
+#[test]
+fn a_group_is_killed_whole_and_its_first_victim_counts_once() {
+    let kills = kills(&messages(GROUP_6_12));
+    let who: Vec<_> = kills.iter().map(|k| (k.victim_pid, k.group, k.memcg.as_deref())).collect();
+    let expected =
+        [(9188, false, Some("/job/a")), (9182, true, Some("/job")), (9187, true, Some("/job"))];
+    assert_eq!(who, expected);
+    for kill in &kills {
+        assert_eq!((kill.oom_memcg.as_deref(), kill.constraint), (Some("/job"), Constraint::Memcg));
+        assert_eq!(kill.limit, Some(Limit::At(Bytes::mib(64))));
+    }
+    assert_eq!((kills[0].tasks.len(), kills[1].tasks.len()), (3, 0));
+}
+
+#[test]
+fn an_old_kernel_tells_the_cgroups_in_other_words() {
+    let kill = only(MEMCG_V1_4_19);
+    assert_eq!((kill.victim_pid, kill.killer_pid), (3290, Some(3301)));
+    assert_eq!((kill.constraint, kill.global), (Constraint::Memcg, false));
+    assert_eq!(kill.memcg.as_deref(), Some("/kubepods/burstable/pod7/9c1d"));
+    assert_eq!(kill.oom_memcg.as_deref(), Some("/kubepods/burstable/pod7"));
+    assert_eq!((kill.victim_uid, kill.oom_score_adj), (None, None));
+}
+
+#[test]
+fn a_kill_whose_report_was_rate_limited_takes_no_others_facts() {
+    let mut messages = messages(GROUP_6_12);
+    let later = messages.last().unwrap().1.plus(Duration::from_secs(2));
+    let line = "Memory cgroup out of memory: Killed process 77 (b) total-vm:8kB, anon-rss:4kB, \
+                file-rss:0kB, shmem-rss:0kB, UID:5 pgtables:4kB oom_score_adj:0";
+    messages.push((line.into(), later));
+    let kill = kills(&messages).pop().unwrap();
+    assert_eq!((kill.victim_pid, kill.victim_uid, kill.group), (77, Some(5), false));
+    assert_eq!((kill.memcg, kill.oom_memcg, kill.limit), (None, None, None));
+    assert_eq!((kill.constraint, kill.killer_comm), (Constraint::Memcg, None));
+}
+
+#[test]
+fn kills_that_come_in_another_order_than_their_summaries_keep_their_own_facts() {
+    let summary = |pid| {
+        format!(
+            "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,\
+             oom_memcg=/m{pid},task_memcg=/m{pid},task=x,pid={pid},uid=0"
+        )
+    };
+    let killed =
+        |pid| format!("Memory cgroup out of memory: Killed process {pid} (x) total-vm:1kB");
+    let lines = [summary(1), summary(2), killed(2), killed(1)];
+    let kills = kills(&lines.map(|line| (line, Stamp(5))));
+    let who: Vec<_> = kills.iter().map(|k| (k.victim_pid, k.memcg.as_deref())).collect();
+    assert_eq!(who, [(2, Some("/m2")), (1, Some("/m1"))]);
+}
+
+#[test]
+fn a_summary_printed_in_pieces_is_put_together() {
+    let pieces = [
+        "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null)",
+        "eth0: link is up",
+        ",cpuset=",
+        "/",
+        ",mems_allowed=0",
+        ",oom_memcg=",
+        "/a",
+        ",task_memcg=/a/b",
+        ",task=x,pid=3,uid=0",
+        "Memory cgroup out of memory: Killed process 3 (x) total-vm:1kB, anon-rss:1kB",
+    ];
+    let kill = kills(&pieces.map(|line| (line.to_owned(), Stamp(5)))).remove(0);
+    assert_eq!((kill.oom_memcg.as_deref(), kill.memcg.as_deref()), (Some("/a"), Some("/a/b")));
+}
+
+#[test]
+fn a_victim_that_is_already_exiting_is_not_killed_and_lends_nothing() {
+    let mut messages = messages(MEMCG_V2_6_1);
+    messages.truncate(messages.len() - 2);
+    let at = messages.last().unwrap().1;
+    for line in [
+        "Memory cgroup out of memory: OOM victim 48214 (x (y), pid=1 :)) is already exiting. \
+         Skip killing the task",
+        "Out of memory: Killed process 9 (z) total-vm:1kB, anon-rss:1kB, file-rss:0kB",
+    ] {
+        messages.push((line.into(), at));
+    }
+    let kills = kills(&messages);
+    assert_eq!((kills.len(), kills[0].victim_pid, kills[0].memcg.as_deref()), (1, 9, None));
+}
+
+#[test]
+fn the_largest_tasks_are_kept_of_a_long_dump() {
+    let head = "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name";
+    let mut lines = vec!["a invoked oom-killer: gfp_mask=0x0".to_owned(), head.to_owned()];
+    let count = TASKS_MAX + 100;
+    lines.extend((1..=count).map(|pid| {
+        let rss = (pid * 7919) % 10_007;
+        format!("[{pid:7}]     0 {pid:5}      900 {rss:8}    40960        0             0 t{pid}")
+    }));
+    lines.push("Killed process 1 (t1) total-vm:1kB, anon-rss:1kB, file-rss:0kB".into());
+    let kill = kills(&lines.into_iter().map(|line| (line, Stamp(1))).collect::<Vec<_>>()).remove(0);
+
+    let mut rss: Vec<u64> = (1..=count as u64).map(|pid| (pid * 7919) % 10_007).collect();
+    rss.sort_unstable();
+    let smallest_kept = kill.tasks.iter().filter_map(|task| task.rss).min();
+    assert_eq!((kill.tasks.len(), kill.tasks_left_out), (TASKS_MAX, 100));
+    assert_eq!(smallest_kept, Some(Pages(rss[100])));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_lines_never_panic(lines in proptest::collection::vec(".{0,80}", 0..20)) {
+        let mut parser = OomParser::default();
+        for line in &lines {
+            parser.push(line, Stamp(0));
+        }
+    }
+
+    /// Words of real reports in any order reach the corners that arbitrary text does not.
+    #[test]
+    fn shuffled_scraps_of_reports_never_panic_and_invent_no_pid(
+        scraps in proptest::collection::vec((0_usize..80, 0_usize..120, 0_usize..120), 0..60),
+    ) {
+        let all = [MEMCG_V2_6_1, GLOBAL_6_12, GROUP_6_12, MEMCG_V1_4_19].map(messages).concat();
+        let mut parser = OomParser::default();
+        for (line, from, length) in scraps {
+            let text = &all[line % all.len()].0;
+            let part: String = text.chars().skip(from % 30).take(length + 20).collect();
+            if let Some(kill) = parser.push(&part, Stamp(0)) {
+                prop_assert!(part.contains(&kill.victim_pid.to_string()));
+            }
+        }
+    }
+
+    /// Whatever other subsystems print in between, the kill is the same.
+    #[test]
+    fn foreign_lines_change_nothing(
+        places in proptest::collection::vec((0_usize..30, "[a-z]{1,8} [0-9]: .{0,30}"), 0..20),
+    ) {
+        let mut mixed = messages(MEMCG_V2_6_1);
+        for (place, line) in places {
+            let place = place.min(mixed.len());
+            mixed.insert(place, (line, Stamp(0)));
+        }
+        prop_assert_eq!(kills(&mixed), vec![only(MEMCG_V2_6_1)]);
+    }
+}

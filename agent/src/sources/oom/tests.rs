@@ -1,0 +1,128 @@
+//! A real kill, seen by both ways to the kernel log.
+
+use super::*;
+use crate::units::{Bytes, Limit};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// A memory cgroup of our own with a limit, removed at the end.
+struct Memcg {
+    dir: PathBuf,
+    path: String,
+}
+
+impl Memcg {
+    /// On v1 if the memory controller is there, else on v2.
+    fn with_limit(limit: Bytes) -> std::io::Result<Self> {
+        let path = format!("/plimsoll-test-oom-{}", std::process::id());
+        let v1 = PathBuf::from("/sys/fs/cgroup/memory");
+        let (root, file) = if v1.join("memory.limit_in_bytes").exists() {
+            (v1, "memory.limit_in_bytes")
+        } else {
+            ("/sys/fs/cgroup".into(), "memory.max")
+        };
+        let memcg = Self { dir: root.join(&path[1..]), path };
+        fs::create_dir(&memcg.dir)?;
+        fs::write(memcg.dir.join(file), limit.0.to_string())?;
+        Ok(memcg)
+    }
+
+    /// Runs `script` inside and waits for it.
+    fn run(&self, script: &str) {
+        let procs = self.dir.join("cgroup.procs");
+        Command::new("sh")
+            .args(["-c", &format!("echo $$ > {} && {script}", procs.display())])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+    }
+}
+
+impl Drop for Memcg {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.dir);
+    }
+}
+
+fn our_kills(log: &mut OomLog, memcg: &Memcg) -> Vec<OomKill> {
+    let mut kills = Vec::new();
+    while log.drain(&mut kills).unwrap().more {}
+    kills.retain(|kill| kill.oom_memcg.as_deref() == Some(&memcg.path));
+    kills
+}
+
+#[test]
+fn a_real_kill_in_a_memory_cgroup_is_seen_with_its_victim_and_its_limit() {
+    let roots = Roots::default();
+    let limit = Bytes::mib(16);
+    let (memcg, mut by_kmsg) = match (Memcg::with_limit(limit), OomLog::open(&roots)) {
+        (Ok(memcg), Ok(log)) => (memcg, log),
+        (memcg, log) => {
+            eprintln!("skipped: cgroup: {:?}; log: {:?}", memcg.err(), log.err());
+            return;
+        }
+    };
+    let mut by_syslog =
+        OomLog::following(Source::Syslog(Syslog::probe().unwrap()), Stamp(i64::MAX));
+    assert_eq!((by_kmsg.how(), by_syslog.how()), ("kmsg", "syslog"));
+    assert_eq!(our_kills(&mut by_kmsg, &memcg), []);
+
+    memcg.run("head -c 64M /dev/zero | tail");
+
+    let kills = our_kills(&mut by_kmsg, &memcg);
+    assert_eq!(kills.len(), 1, "{kills:?}");
+    let kill = &kills[0];
+    assert_eq!((kill.victim_comm.as_str(), kill.before_start), ("tail", false));
+    assert_eq!((kill.constraint, kill.global), (Constraint::Memcg, false));
+    assert_eq!(kill.memcg, kill.oom_memcg);
+    assert_eq!(kill.limit, Some(Limit::At(limit)));
+    assert!(kill.usage.unwrap() > Bytes::mib(8) && kill.anon_rss.unwrap() > Bytes::mib(8));
+    assert!(kill.tasks.iter().any(|task| task.pid == kill.victim_pid && task.name == "tail"));
+    assert_eq!(kill.victim_uid, Some(0));
+    let lag = crate::clock::Clock::start().now().since(kill.at);
+    assert!(lag < std::time::Duration::from_secs(60), "{lag:?}");
+
+    assert_eq!(our_kills(&mut by_syslog, &memcg), kills);
+    assert_eq!(our_kills(&mut by_kmsg, &memcg), []);
+    assert_eq!(our_kills(&mut by_syslog, &memcg), []);
+
+    let mut late = OomLog::open_since(&roots, kill.at).unwrap();
+    assert_eq!(our_kills(&mut late, &memcg), [OomKill { before_start: true, ..kill.clone() }]);
+    let mut later = OomLog::open_since(&roots, Stamp(kill.at.0 + 1)).unwrap();
+    assert_eq!(our_kills(&mut later, &memcg), []);
+}
+
+/// Prints what a drain costs; run with `--no-capture` to see it.
+#[test]
+fn a_drain_that_finds_nothing_is_cheap() {
+    let Ok(mut log) = OomLog::open(&Roots::default()) else {
+        eprintln!("skipped: no kernel log");
+        return;
+    };
+    let mut by_syslog =
+        OomLog::following(Source::Syslog(Syslog::probe().unwrap()), Stamp(i64::MAX));
+    let mut kills = Vec::new();
+    for (log, rounds) in [(&mut log, 1000), (&mut by_syslog, 20)] {
+        let started = std::time::Instant::now();
+        for _ in 0..rounds {
+            log.drain(&mut kills).unwrap();
+        }
+        let each = started.elapsed() / rounds;
+        eprintln!("drain by {}: {each:?}", log.how());
+        assert!(each < std::time::Duration::from_millis(50), "{each:?}");
+    }
+}
+
+#[test]
+fn the_advice_names_what_would_help() {
+    let proc = tempfile::tempdir().unwrap();
+    let kernel = proc.path().join("sys/kernel");
+    fs::create_dir_all(&kernel).unwrap();
+    let roots = Roots { proc: proc.path().into(), ..Roots::default() };
+    fs::write(kernel.join("dmesg_restrict"), "1\n").unwrap();
+    assert!(advice(&roots).contains("capability SYSLOG"));
+    fs::write(kernel.join("dmesg_restrict"), "0\n").unwrap();
+    assert!(advice(&roots).contains("seccomp"));
+}
