@@ -1,11 +1,17 @@
-//! Bounded memory of what was read: per target a fine tier of points and coarser tiers of buckets,
-//! all inside one RAM budget, and their persistence.
-//!
-//! Does no IO (but for [`persist`]), reads no clock, logs nothing, cannot fail.
-
+//! Bounded memory of what was read.
+mod budget;
+mod codec;
+mod fold;
+mod index;
 pub mod persist;
+mod pool;
 mod store;
+mod tiers;
+mod track;
 mod window;
 
 pub use store::{History, HistoryParams, HistoryStats, SeriesId};
 pub use window::{Bucket, Point, Split, Tier, Window};
+
+#[cfg(test)]
+mod tests;
