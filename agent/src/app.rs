@@ -1,1 +1,10 @@
-//! stub
+//! Wires the parts together: the only place that knows them all.
+
+mod assemble;
+pub mod demo;
+mod desk;
+mod own;
+mod run;
+
+pub use desk::Desk;
+pub use run::{RunError, run};

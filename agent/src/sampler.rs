@@ -1,1 +1,38 @@
-//! stub
+//! Reads everything in time: a thread that decides who is read when, inside its budgets.
+//!
+//! ```text
+//! discovery ── new, exec'd, ended ──► processes ┐
+//! cgroups   ── walk of the hierarchy ─► cgroups ├─ wheel: who is due ─► sweep ─► history ─► judging
+//! workloads ── sums of their processes ─────────┘                         │
+//! deep      ── what may block or stall a target, on a thread of its own ──┘
+//! ```
+//!
+//! [`State`] is all that the API may look at; it is locked for one short batch at a time. The
+//! sampler thread never takes a reading that can block on a target: those go to [`deep`].
+
+pub mod budget;
+pub mod cadence;
+mod cgroups;
+mod deep;
+mod discovery;
+mod events;
+mod health;
+mod judging;
+mod node;
+mod processes;
+mod standing;
+mod state;
+mod sweep;
+mod thread;
+pub mod wheel;
+mod workloads;
+
+pub use cgroups::{Cgroup, Cgroups};
+pub use events::EventLog;
+pub use health::Health;
+pub use node::Node;
+pub use processes::{Process, Processes};
+pub use standing::Standing;
+pub use state::{Counters, State, Track};
+pub use thread::{Sampler, SamplerHandle, start};
+pub use workloads::{Workload, Workloads};

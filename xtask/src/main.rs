@@ -1,2 +1,40 @@
-//! stub
-fn main() {}
+//! `cargo xtask`: everything that is done to this workspace besides building it.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool for people")]
+
+mod bench;
+mod fuzz;
+mod run;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask test                     install what the tests need, then check and test everything
+cargo xtask bench sampling [--quick] what sampling costs, beside the bare syscall and the peers
+cargo xtask fuzz [TARGET] [SECONDS]  fuzz the parsers, each for a while (default: all, 30 s)";
+
+/// What went wrong, for people.
+pub type Outcome = Result<(), String>;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let outcome = match args.as_slice() {
+        ["test"] => test::test(),
+        ["bench", "sampling"] => bench::sampling::bench(false),
+        ["bench", "sampling", "--quick"] => bench::sampling::bench(true),
+        ["fuzz", rest @ ..] => fuzz::fuzz(rest),
+        // What the benches run as programs of their own; see `bench::stall`.
+        ["bench-program", rest @ ..] => bench::program(rest),
+        _ => Err(USAGE.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}

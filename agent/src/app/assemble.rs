@@ -1,0 +1,146 @@
+//! Builds the sampler from the configuration: opens each source and says what it cannot see.
+
+use crate::clock::{Clock, Stamp};
+use crate::config::Config;
+use crate::history::persist::{self, LoadParams, Writer};
+use crate::history::{History, HistoryParams};
+use crate::sampler::wheel::Wheel;
+use crate::sampler::{Health, Node, Sampler, State};
+use crate::sources::Roots;
+use crate::sources::cgroup::Layout;
+use crate::sources::connector::Connector;
+use crate::sources::node::host;
+use crate::sources::oom::OomLog;
+use crate::sources::process::{Redactor};
+use crate::units::Bytes;
+use parking_lot::Mutex;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Descriptors left for everything but kept files: sockets, the log, the state directory.
+const FDS_RESERVED: usize = 256;
+
+/// What keeps the agent from starting at all.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    #[error("cannot read {proc}: {what}; give the right place with --proc-root")]
+    NoProc { proc: String, what: crate::sources::ReadError },
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+    #[error("state directory {dir}: {what}")]
+    StateDir { dir: String, what: persist::OpenError },
+}
+
+/// Opens every source and loads the history. Nothing is running yet when this returns.
+///
+/// # Errors
+/// Only for what nothing can be done without; any other lack degrades health.
+pub fn assemble(config: Config, state_dir: Option<&Path>) -> Result<Sampler, AssembleError> {
+    let clock = Clock::start();
+    let roots = Roots { proc: config.proc_root.clone(), sys: config.sys_root.clone() };
+    let mut health = Health::default();
+    check_proc(&roots)?;
+    let host = host::read(&roots);
+    let (mut history, writer) = open_history(&config, state_dir, host.boot_id.as_deref().unwrap_or_default(), clock, &mut health)?;
+    let cgroup_layout = open_cgroups(&roots, &mut health);
+    let connector = open_connector(&roots, &mut health);
+    let oom_log = open_oom_log(&roots, &mut health);
+    describe_smaps(&config, &mut health);
+    health.ok("cpu_budget", "all targets at their own pace");
+    let kept_fds_max = descriptors(&config, &mut health);
+    let redactor = Redactor::new(&config.privacy.redact);
+    let deep = crate::sampler::Deep::start(roots.clone(), redactor).map_err(AssembleError::Thread)?;
+    let node = Node::new(host, &mut history, clock.now());
+    let mut state = State::new(config, clock, node, history, cgroup_layout, health);
+    state.counters.kept_fds_max = kept_fds_max;
+    Ok(Sampler {
+        state: Arc::new(Mutex::new(state)),
+        discovery: crate::sampler::Discovery::new(roots.clone(), connector),
+        roots,
+        deep,
+        oom_log,
+        writer,
+        page_size: Bytes(rustix::param::page_size() as u64),
+    })
+}
+
+fn check_proc(roots: &Roots) -> Result<(), AssembleError> {
+    list_pids(roots, &mut Vec::new())
+        .map_err(|what| AssembleError::NoProc { proc: roots.proc.display().to_string(), what })
+}
+
+fn open_history(
+    config: &Config,
+    state_dir: Option<&Path>,
+    boot_id: &str,
+    clock: Clock,
+    health: &mut Health,
+) -> Result<(History, Option<Writer>), AssembleError> {
+    todo!()
+}
+
+fn open_cgroups(roots: &Roots, health: &mut Health) -> Option<Arc<Layout>> {
+    match Layout::detect(roots) {
+        Ok(layout) => {
+            health.ok("cgroup", layout.describe());
+            Some(Arc::new(layout))
+        }
+        Err(e) => {
+            health.unavailable("cgroup", format!("{e}; limits are not known"));
+            None
+        }
+    }
+}
+
+fn open_connector(roots: &Roots, health: &mut Health) -> Option<Connector> {
+    if roots.proc != Path::new("/proc") {
+        health.off("proc_events", "events name the pids of this namespace, not of --proc-root");
+        return None;
+    }
+    match Connector::open() {
+        Ok(connector) => {
+            health.ok("proc_events", "every fork, exec and exit");
+            Some(connector)
+        }
+        Err(e) => {
+            health.unavailable("proc_events", format!("{e}; /proc is rescanned more often"));
+            None
+        }
+    }
+}
+
+fn open_oom_log(roots: &Roots, health: &mut Health) -> Option<OomLog> {
+    match OomLog::open(roots) {
+        Ok(log) => {
+            health.ok("oom_log", format!("kills with victim and cgroup, by {}", log.how()));
+            Some(log)
+        }
+        Err(e) => {
+            health.degraded("oom_log", "the count of kills in vmstat", e.to_string());
+            None
+        }
+    }
+}
+
+fn describe_smaps(config: &Config, health: &mut Health) {
+    if config.sampling.pss {
+        health.ok("smaps", "PSS, USS and huge pages, under the stall budget");
+    } else {
+        health.off("smaps", "sampling.pss = false");
+    }
+}
+
+/// Raises the soft limit of descriptors to the hard one and says how many may be kept.
+fn descriptors(config: &Config, health: &mut Health) -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let open_max = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let open_max = open_max.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    let kept = config.sampling.kept_fds_max.min(open_max.saturating_sub(FDS_RESERVED));
+    health.ok("descriptors", format!("up to {kept} files kept open"));
+    kept
+}

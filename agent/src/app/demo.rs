@@ -1,0 +1,191 @@
+//! `plimsoll demo`: real programs that leak, level off and saw, and the agent telling them apart.
+//!
+//! Each program is this binary again, in a memory cgroup of its own where that is allowed, as a
+//! plain process otherwise. Everything is taken away again at the end, also when interrupted; the
+//! programs die with the demo even if it is killed.
+
+mod cage;
+pub mod program;
+mod show;
+
+use super::assemble::assemble;
+use super::desk::Desk;
+use crate::api::{self, ApiSettings};
+use crate::config::Config;
+use crate::sampler;
+use crate::sources::Roots;
+use crate::target::ProcessId;
+use crate::verdict::State;
+use crate::view::{ProcessDetail, Watch as _};
+use cage::Cages;
+use program::Shape;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The limit of each program's cgroup. Units: bytes.
+pub const LIMIT: crate::units::Bytes = crate::units::Bytes::mib(192);
+
+#[derive(Clone, Copy, Debug)]
+pub struct DemoSettings {
+    pub duration: Duration,
+    /// Goes on serving the page after the verdict, until interrupted.
+    pub keep_serving: bool,
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    #[error("cannot start the demo: {0}")]
+    Start(#[from] std::io::Error),
+    #[error(transparent)]
+    Assemble(#[from] super::assemble::AssembleError),
+    #[error("cannot listen on {0}: {1}; --listen gives another address")]
+    Listen(SocketAddr, std::io::Error),
+}
+
+/// One running program and what was seen of it.
+#[derive(Debug)]
+struct Actor {
+    shape: Shape,
+    child: Child,
+    id: Option<ProcessId>,
+    seen: Vec<(Duration, State)>,
+    last: Option<ProcessDetail>,
+    ended_after: Option<Duration>,
+    /// When the end was first foretold, and for when. Times since the demo's start.
+    foretold: Option<(Duration, Duration)>,
+}
+
+impl Actor {
+    /// The agent is right about a leak if it suspected it, and about the others if it never did.
+    fn told_right(&self) -> bool {
+        let suspected = self.seen.iter().any(|(_, state)| *state >= State::LeakSuspected);
+        suspected == (self.shape == Shape::Leak)
+    }
+}
+
+/// Runs the demo. True if the agent told all programs apart.
+///
+/// # Errors
+/// When the agent or a program cannot be started.
+pub fn run(settings: DemoSettings, out: &mut impl Write) -> Result<bool, DemoError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(play(settings, out))
+}
+
+async fn play(settings: DemoSettings, out: &mut impl Write) -> Result<bool, DemoError> {
+    let mut config = Config::default();
+    config.history.persist = false;
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .map_err(|e| DemoError::Listen(settings.listen, e))?;
+    let address = listener.local_addr()?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupted = std::pin::pin!(async move {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+    });
+
+    let sampler = assemble(config, None)?;
+    let desk = Arc::new(Desk::new(Arc::clone(&sampler.state)));
+    let handle = sampler::start(sampler)?;
+    let router = api::router(
+        Arc::clone(&desk) as Arc<dyn crate::view::Watch>,
+        ApiSettings { allowed_hosts: Vec::new(), listen: address },
+    );
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(api::serve(listener, router, async move {
+        let _ = stopped.await;
+    }));
+
+    let cages = Cages::make(&Roots::default());
+    let mut cast = Cast(start_all(&cages)?);
+    show::opening(out, address, &cages)?;
+    let started = tokio::time::Instant::now();
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    let mut finished = true;
+    loop {
+        tokio::select! {
+            _ = every.tick() => {}
+            () = &mut interrupted => { finished = false; break; }
+        }
+        let at = started.elapsed();
+        for actor in &mut cast.0 {
+            observe(actor, &desk, at);
+        }
+        show::line(out, at, &cast.0)?;
+        let leak_over = cast.0.iter().any(|a| a.shape == Shape::Leak && a.ended_after.is_some());
+        if at >= settings.duration || leak_over {
+            break;
+        }
+    }
+    show::closing(out, &cast.0, finished)?;
+    if finished && settings.keep_serving {
+        writeln!(out, "\nStill serving http://{address}/ (Ctrl-C ends it)")?;
+        interrupted.await;
+    }
+    let right = cast.0.iter().all(Actor::told_right);
+    drop(cast);
+    drop(cages);
+    let _ = stop.send(());
+    let _ = server.await;
+    handle.stop();
+    Ok(finished && right)
+}
+
+/// The programs; none of them outlives this.
+struct Cast(Vec<Actor>);
+
+impl Drop for Cast {
+    fn drop(&mut self) {
+        for actor in &mut self.0 {
+            // Fails only for what has ended already.
+            let _ = actor.child.kill();
+            let _ = actor.child.wait();
+        }
+    }
+}
+
+fn start_all(cages: &Cages) -> std::io::Result<Vec<Actor>> {
+    let mut cast = Cast(Vec::new());
+    for shape in [Shape::Leak, Shape::Plateau, Shape::Sawtooth] {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("demo-program").arg(shape.name()).stdin(Stdio::null()).stdout(Stdio::null());
+        if let Some(cage) = cages.of(shape) {
+            command.arg("--cgroup").arg(cage);
+        }
+        let child = command.spawn()?;
+        cast.0.push(Actor {
+            shape,
+            child,
+            id: None,
+            seen: Vec::new(),
+            last: None,
+            ended_after: None,
+            foretold: None,
+        });
+    }
+    Ok(std::mem::take(&mut cast.0))
+}
+
+fn observe(actor: &mut Actor, desk: &Desk, at: Duration) {
+    if actor.ended_after.is_none() && matches!(actor.child.try_wait(), Ok(Some(_))) {
+        actor.ended_after = Some(at);
+        return;
+    }
+    let Some(detail) = desk.process(actor.child.id()) else { return };
+    let state = detail.view.judgement.state;
+    if actor.seen.last().map(|(_, last)| *last) != Some(state) {
+        actor.seen.push((at, state));
+    }
+    if let (None, Some(eta)) = (actor.foretold, detail.view.judgement.eta_s) {
+        let left = Duration::try_from_secs_f64(eta.p50).unwrap_or(Duration::MAX);
+        actor.foretold = Some((at, at.saturating_add(left)));
+    }
+    actor.last = Some(detail);
+}

@@ -1,0 +1,111 @@
+//! What the API may ask: copies out of the shared state into the documents of [`crate::view`].
+
+mod rows;
+mod series;
+mod node_view;
+
+use crate::clock::Stamp;
+use crate::sampler::State as Shared;
+use crate::target::Target;
+use crate::verdict::{State, Verdict};
+use crate::view::{
+    AlertView, CgroupView, Event, HealthView, NodeView, OwnView, ProcessDetail, ProcessList,
+    ProcessOrder, SeriesQuery, SeriesView, Watch,
+};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use tokio::sync::broadcast;
+
+/// [`Watch`] over the sampler's state.
+#[derive(Debug)]
+pub struct Desk {
+    state: Arc<Mutex<Shared>>,
+}
+
+impl Desk {
+    #[must_use]
+    pub const fn new(state: Arc<Mutex<Shared>>) -> Self {
+        Self { state }
+    }
+}
+
+impl Watch for Desk {
+    fn node(&self) -> NodeView {
+        node_view::node(&self.state.lock())
+    }
+
+    fn cgroups(&self) -> Vec<CgroupView> {
+        let state = self.state.lock();
+        state.cgroups.iter().map(|(_, cgroup)| rows::cgroup(&state, cgroup)).collect()
+    }
+
+    fn processes(&self, order: ProcessOrder, limit: usize) -> ProcessList {
+        let state = self.state.lock();
+        let mut all: Vec<u32> = state.processes.iter().map(|(index, _)| index).collect();
+        rows::sort(&state, &mut all, order);
+        let total = all.len();
+        all.truncate(limit);
+        let processes = all
+            .into_iter()
+            .filter_map(|index| Some(rows::process(&state, state.processes.get(index)?)))
+            .collect();
+        ProcessList { total, processes }
+    }
+
+    fn process(&self, pid: u32) -> Option<ProcessDetail> {
+        let state = self.state.lock();
+        state.processes.by_pid(pid).map(|process| rows::process_detail(&state, process))
+    }
+
+    fn series(&self, query: &SeriesQuery) -> Option<SeriesView> {
+        series::series(&self.state.lock(), query)
+    }
+
+    fn verdicts(&self, wanted: Option<State>) -> Vec<Verdict> {
+        let state = self.state.lock();
+        let mut verdicts = rows::verdicts(&state, wanted);
+        verdicts.sort_by(|a, b| urgency(b).cmp(&urgency(a)).then(a.target.id.cmp(&b.target.id)));
+        verdicts
+    }
+
+    fn alerts(&self) -> Vec<AlertView> {
+        self.state.lock().alerts.list()
+    }
+
+    fn health(&self) -> HealthView {
+        let state = self.state.lock();
+        HealthView {
+            ready: state.ready_at.is_some(),
+            degraded: state.health.is_degraded(),
+            sources: state.health.list(),
+        }
+    }
+
+    fn own(&self) -> OwnView {
+        super::own::own(&self.state.lock())
+    }
+
+    fn events_since(&self, after: u64) -> Vec<Event> {
+        self.state.lock().events.since(after)
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.state.lock().events.subscribe()
+    }
+}
+
+/// Worse states first, then the less time left, then the larger.
+fn urgency(verdict: &Verdict) -> (State, std::cmp::Reverse<u64>, u64) {
+    let left = verdict.eta_s.map_or(u64::MAX, |eta| eta.p50.clamp(0.0, 1e15) as u64);
+    (verdict.state, std::cmp::Reverse(left), verdict.used_bytes.0)
+}
+
+/// The verdict of `target`, if it is watched.
+pub(super) fn verdict_of(state: &Shared, target: &Target) -> Option<Verdict> {
+    crate::sampler::verdict_of(state, target)
+}
+
+/// Wall time of `at` as the documents show it.
+fn shown(state: &Shared, at: Stamp) -> String {
+    state.clock.rfc3339(at)
+}

@@ -1,0 +1,164 @@
+//! Processes and cgroups as table rows.
+
+use super::shown;
+use crate::clock::Stamp;
+use crate::sampler::{Cgroup, Process, Standing, State};
+use crate::target::Target;
+use crate::units::{Bytes, Limit};
+use crate::verdict::{State as Judgement, Verdict};
+use crate::view::{
+    CgroupView, Judgement as JudgementView, ProcessDetail, ProcessOrder, ProcessView, PsiView,
+};
+use std::cmp::Reverse;
+
+pub(super) fn sort(state: &State, indices: &mut [u32], order: ProcessOrder) {
+    let process = |index: &u32| state.processes.get(*index);
+    let by = |index: &u32, key: fn(&Process) -> u64| Reverse(process(index).map_or(0, key));
+    match order {
+        ProcessOrder::Rss => indices.sort_by_key(|i| by(i, |p| p.track.split.used.0)),
+        ProcessOrder::Anon => indices.sort_by_key(|i| by(i, |p| p.track.split.anon.0)),
+        ProcessOrder::Swap => indices.sort_by_key(|i| by(i, |p| p.track.split.swap.0)),
+        ProcessOrder::Rate => indices.sort_by_key(|i| {
+            by(i, |p| p.facts.standing.rate.0.clamp(0.0, 1e18) as u64)
+        }),
+        ProcessOrder::Eta => indices.sort_by_key(|i| {
+            process(i).and_then(|p| p.facts.standing.eta(p.facts.standing.at)).map_or(u64::MAX, |eta| {
+                eta.p50.clamp(0.0, 1e18) as u64
+            })
+        }),
+        ProcessOrder::Pid => indices.sort_by_key(|i| process(i).map_or(0, |p| p.facts.id.pid)),
+    }
+}
+
+pub(super) fn process(state: &State, process: &Process) -> ProcessView {
+    let facts = &process.facts;
+    let split = process.track.split;
+    let workload = facts.workload.and_then(|i| state.workloads.get(i));
+    let limit = facts.cgroup.and_then(|i| state.cgroups.ceiling(i)).map_or(Limit::Max, |c| c.limit);
+    ProcessView {
+        id: facts.target().to_string(),
+        pid: facts.id.pid,
+        start_time: shown(state, state.started_at(facts.id)),
+        comm: facts.comm.to_string(),
+        exe: facts.exe.as_deref().map(str::to_owned),
+        uid: facts.uid,
+        cgroup: facts.cgroup_path.as_deref().map(str::to_owned),
+        workload: workload.map_or_else(String::new, |w| w.name.to_string()),
+        at: shown(state, process.track.read_at),
+        rss_bytes: split.used,
+        anon_bytes: split.anon,
+        file_bytes: split.file,
+        shmem_bytes: facts.particulars.shmem.map(|_| split.shmem),
+        swap_bytes: facts.particulars.swap,
+        threads: facts.particulars.threads,
+        limit_bytes: limit,
+        judgement: judgement(&facts.standing, state.clock.now()),
+        interval_s: process.track.interval().as_secs_f64(),
+    }
+}
+
+pub(super) fn process_detail(state: &State, of: &Process) -> ProcessDetail {
+    let facts = &of.facts;
+    let smaps = facts.smaps.as_deref();
+    let target = facts.target();
+    let verdict = super::verdict_of(state, &target);
+    let not_yet = "not read yet: small processes are left out, large ones wait their turn";
+    ProcessDetail {
+        view: process(state, of),
+        cmdline: facts.cmdline.as_deref().map(str::to_owned),
+        peak_bytes: facts.particulars.peak,
+        virtual_bytes: facts.particulars.virtual_size,
+        open_fds: facts.particulars.open_fds.map(u64::from),
+        minor_faults: facts.particulars.minor_faults,
+        major_faults: facts.particulars.major_faults,
+        pss_bytes: smaps.and_then(|s| s.pss),
+        uss_bytes: smaps.and_then(|s| s.uss()),
+        thp_bytes: smaps.and_then(|s| s.anon_huge_pages),
+        smaps_note: match (&facts.smaps_note, smaps) {
+            (Some(note), _) => Some(note.to_string()),
+            (None, Some(_)) => None,
+            (None, None) => Some(not_yet.to_owned()),
+        },
+        labels: verdict.as_ref().map(|v| v.target.labels.clone()).unwrap_or_default(),
+        verdict,
+    }
+}
+
+pub(super) fn cgroup(state: &State, cgroup: &Cgroup) -> CgroupView {
+    let usage = cgroup.usage.as_ref();
+    let details = cgroup.details.as_deref();
+    CgroupView {
+        id: cgroup.target().to_string(),
+        path: cgroup.path.to_string(),
+        workload: cgroup.owner.name.clone(),
+        labels: cgroup.owner.labels.clone(),
+        at: shown(state, cgroup.track.read_at),
+        usage_bytes: usage.map_or(Bytes::ZERO, |u| u.usage),
+        working_set_bytes: usage.map_or(Bytes::ZERO, |u| u.working_set()),
+        unreclaimable_bytes: usage.and_then(|u| u.unreclaimable()),
+        anon_bytes: usage.and_then(|u| u.anon),
+        file_bytes: usage.and_then(|u| u.file),
+        shmem_bytes: usage.and_then(|u| u.shmem),
+        kernel_bytes: usage.and_then(|u| u.kernel).or(details.and_then(|d| d.kernel)),
+        swap_bytes: usage.and_then(|u| u.swap).or(details.and_then(|d| d.swap)),
+        peak_bytes: details.and_then(|d| d.peak),
+        max_bytes: cgroup.max(),
+        high_bytes: details.map_or(Limit::Max, |d| d.high),
+        low_bytes: details.and_then(|d| d.low),
+        swap_max_bytes: details.map_or(Limit::Max, |d| d.swap_max),
+        limit_bytes: cgroup.ceiling.limit,
+        limit_from: cgroup.ceiling.from.as_deref().map(str::to_owned),
+        events: details.map(|d| d.events.clone()).unwrap_or_default(),
+        psi: details.and_then(|d| d.psi.as_ref()).map(psi),
+        processes: cgroup.processes,
+        judgement: judgement(&cgroup.standing, state.clock.now()),
+    }
+}
+
+pub(super) fn psi(psi: &crate::sources::psi::Psi) -> PsiView {
+    let full = psi.full.as_ref();
+    PsiView {
+        some_avg10: psi.some.avg10,
+        some_avg60: psi.some.avg60,
+        some_avg300: psi.some.avg300,
+        some_total_s: psi.some.total.as_secs_f64(),
+        full_avg10: full.map(|l| l.avg10),
+        full_avg60: full.map(|l| l.avg60),
+        full_avg300: full.map(|l| l.avg300),
+        full_total_s: full.map(|l| l.total.as_secs_f64()),
+    }
+}
+
+fn judgement(standing: &Standing, now: Stamp) -> JudgementView {
+    JudgementView {
+        state: standing.state(),
+        cause: standing.memory.cause,
+        rate_bytes_per_s: standing.rate,
+        eta_s: standing.eta(now),
+        confidence: standing.confidence(),
+    }
+}
+
+/// Every target's verdict, or of one state only.
+pub(super) fn verdicts(state: &State, wanted: Option<Judgement>) -> Vec<Verdict> {
+    let chosen = |standing: &Standing| wanted.is_none_or(|w| standing.state() == w);
+    let processes = state
+        .processes
+        .iter()
+        .filter(|(_, p)| chosen(&p.facts.standing))
+        .map(|(_, p)| p.facts.target());
+    let cgroups =
+        state.cgroups.iter().filter(|(_, c)| chosen(&c.standing)).map(|(_, c)| c.target());
+    let workloads = state
+        .workloads
+        .iter()
+        .filter(|w| chosen(&w.standing))
+        .map(|w| Target::Workload(std::sync::Arc::clone(&w.name)));
+    let node = chosen(&state.node.standing).then_some(Target::Node);
+    processes
+        .chain(cgroups)
+        .chain(workloads)
+        .chain(node)
+        .filter_map(|target| super::verdict_of(state, &target))
+        .collect()
+}

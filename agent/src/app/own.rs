@@ -1,0 +1,56 @@
+//! The agent's own cost, as it reports it of itself.
+
+use crate::sampler::State;
+use crate::units::Bytes;
+use crate::view::OwnView;
+use rustix::time::{ClockId, clock_gettime};
+use tikv_jemalloc_ctl::{epoch, stats};
+
+pub(super) fn own(state: &State) -> OwnView {
+    let counters = &state.counters;
+    let history = state.history.stats();
+    // Without a new epoch jemalloc reports the figures of the last one.
+    let _ = epoch::advance();
+    let bytes = |read: tikv_jemalloc_ctl::Result<usize>| read.ok().map(|n| Bytes(n as u64));
+    let counted = |map: &std::collections::BTreeMap<&'static str, u64>| {
+        map.iter().map(|(&name, &n)| (name.to_owned(), n)).collect()
+    };
+    let own_pid = std::process::id();
+    OwnView {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_s: state.clock.now().since(state.started).as_secs_f64(),
+        cpu_seconds_total: cpu_seconds(),
+        sampler_cpu_seconds_total: counters.sampler_cpu.as_secs_f64(),
+        rss_bytes: crate::sources::process::read_own_rss().unwrap_or_else(|| {
+            state.processes.by_pid(own_pid).map_or(Bytes::ZERO, |p| p.track.split.used)
+        }),
+        allocator_allocated_bytes: bytes(stats::allocated::read()),
+        allocator_active_bytes: bytes(stats::active::read()),
+        allocator_resident_bytes: bytes(stats::resident::read()),
+        allocator_mapped_bytes: bytes(stats::mapped::read()),
+        allocator_retained_bytes: bytes(stats::retained::read()),
+        history_bytes: history.bytes,
+        history_budget_bytes: history.budget,
+        history_trimmed_points_total: history.trimmed_points_total,
+        history_evicted_series_total: history.evicted_series_total,
+        processes: state.processes.len(),
+        cgroups: state.cgroups.len(),
+        workloads: state.workloads.len(),
+        kept_fds: counters.kept_fds,
+        kept_fds_max: counters.kept_fds_max,
+        samples_total: counted(&counters.samples),
+        read_errors_total: counted(&counters.read_errors),
+        short_lived_total: counters.short_lived,
+        connector_overruns_total: counters.connector_overruns,
+        shed_factor: counters.shed_factor,
+        sampler_lag_seconds: counters.sampler_lag.as_secs_f64(),
+        flush_failures_total: counters.flush_failures,
+        oom_kills_total: counters.oom_kills,
+        first_sweep_seconds: state.ready_at.map(|at| at.since(state.started).as_secs_f64()),
+    }
+}
+
+fn cpu_seconds() -> f64 {
+    let t = clock_gettime(ClockId::ProcessCPUTime);
+    t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
+}

@@ -1,0 +1,67 @@
+//! `plimsoll run`: assemble, start, serve, wait for a signal, drain.
+
+use super::assemble::{AssembleError, assemble};
+use super::desk::Desk;
+use crate::api::{self, ApiSettings};
+use crate::config::Config;
+use crate::sampler;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Bind(#[from] api::BindRefused),
+    #[error("cannot listen on {address}: {what}; is an agent running already? (--listen gives another address)")]
+    Listen { address: SocketAddr, what: std::io::Error },
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    #[error("cannot start: {0}")]
+    Start(std::io::Error),
+}
+
+/// Runs the agent until SIGINT or SIGTERM.
+///
+/// `announce` is told the address once it is listening, for the line that says where to look.
+///
+/// # Errors
+/// When it cannot start. Once started it ends only by a signal.
+pub fn run(
+    config: Config,
+    state_dir: Option<&Path>,
+    announce: impl FnOnce(SocketAddr),
+) -> Result<(), RunError> {
+    api::check_bind(config.http.listen, config.http.insecure, false)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Start)?;
+    runtime.block_on(async {
+        let address = config.http.listen;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|what| RunError::Listen { address, what })?;
+        let address = listener.local_addr().map_err(RunError::Start)?;
+        let settings =
+            ApiSettings { allowed_hosts: config.http.allowed_hosts.clone(), listen: address };
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Start)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Start)?;
+        let sampler = assemble(config, state_dir)?;
+        let desk = Arc::new(Desk::new(Arc::clone(&sampler.state)));
+        let handle = sampler::start(sampler).map_err(RunError::Start)?;
+        announce(address);
+        api::serve(listener, api::router(desk, settings), async move {
+            tokio::select! {
+                _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+                _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+            }
+        })
+        .await
+        .map_err(RunError::Start)?;
+        handle.stop();
+        Ok(())
+    })
+}

@@ -1,0 +1,151 @@
+//! The memory cgroups that are watched, each with the ceiling that its ancestors and itself set.
+
+use super::state::Track;
+use crate::clock::Stamp;
+use crate::history::{History, Split};
+use crate::sources::cgroup::{Details, Kept, Usage, tightest};
+use crate::target::Target;
+use crate::units::{Bytes, Limit};
+use super::standing::Standing;
+use crate::workload::{Owner, owner_of};
+use rustc_hash::FxHashMap;
+use slab::Slab;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub struct Cgroup {
+    pub track: Track,
+    pub kept: Option<Kept>,
+    pub path: Arc<str>,
+    pub ceiling: Ceiling,
+    pub owner: Arc<Owner>,
+    pub usage: Option<Usage>,
+    pub details: Option<Box<Details>>,
+    pub details_at: Option<Stamp>,
+    pub processes: usize,
+    pub standing: Standing,
+    pub seen_at: Stamp,
+}
+
+impl Cgroup {
+    #[must_use]
+    pub fn max(&self) -> Limit {
+        self.details.as_ref().map_or(Limit::Max, |d| d.max)
+    }
+
+    #[must_use]
+    pub fn target(&self) -> Target {
+        Target::Cgroup(Arc::clone(&self.path))
+    }
+
+    /// What the kernel could not get back by reclaim, usage where that is not known.
+    fn held(&self) -> Bytes {
+        self.usage.as_ref().map_or(Bytes::ZERO, |u| u.unreclaimable().unwrap_or(u.usage))
+    }
+}
+
+/// The limit that is reached first, whose it is, and what may be taken until then.
+#[derive(Clone, Debug, Default)]
+pub struct Ceiling {
+    pub limit: Limit,
+    pub from: Option<Arc<str>>,
+    /// Limit − what reclaim cannot free, at its tightest; None without a limit.
+    pub headroom: Option<Bytes>,
+}
+
+#[derive(Debug, Default)]
+pub struct Cgroups {
+    slots: Slab<Cgroup>,
+    by_path: FxHashMap<Arc<str>, u32>,
+}
+
+impl Cgroups {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    #[must_use]
+    pub fn get(&self, index: u32) -> Option<&Cgroup> {
+        self.slots.get(index as usize)
+    }
+
+    pub fn get_mut(&mut self, index: u32) -> Option<&mut Cgroup> {
+        self.slots.get_mut(index as usize)
+    }
+
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<u32> {
+        self.by_path.get(path).copied()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Cgroup)> {
+        self.slots.iter().map(|(index, c)| (u32::try_from(index).unwrap_or(u32::MAX), c))
+    }
+
+    /// Adds a cgroup that is not watched yet.
+    pub fn add(&mut self, path: &Arc<str>, history: &mut History, now: Stamp) -> u32 {
+        let series = history.open(&Target::Cgroup(Arc::clone(path)), now);
+        let slot = self.slots.insert(Cgroup {
+            track: Track::new(series, now),
+            kept: None,
+            path: Arc::clone(path),
+            ceiling: Ceiling::default(),
+            owner: Arc::new(owner_of(path)),
+            usage: None,
+            details: None,
+            details_at: None,
+            processes: 0,
+            standing: Standing::default(),
+            seen_at: now,
+        });
+        let index = u32::try_from(slot).unwrap_or(u32::MAX);
+        self.by_path.insert(Arc::clone(path), index);
+        index
+    }
+
+    pub fn remove(&mut self, index: u32) -> Option<Cgroup> {
+        let cgroup = self.slots.try_remove(index as usize)?;
+        self.by_path.remove(&cgroup.path);
+        Some(cgroup)
+    }
+
+    /// Finds the tightest limit over `index` anew: a child may be killed for its ancestor.
+    pub fn refresh_ceiling(&mut self, index: u32) {
+        let Some(cgroup) = self.get(index) else { return };
+        let path = Arc::clone(&cgroup.path);
+        let tightest = tightest(&path, |ancestor| {
+            let ancestor = self.get(self.find(ancestor)?)?;
+            Some((ancestor.max(), ancestor.held()))
+        });
+        let from = tightest.from.and_then(|from| self.by_path.get_key_value(from));
+        let from = from.map(|(path, _)| Arc::clone(path));
+        let ceiling = Ceiling { limit: tightest.limit, from, headroom: tightest.headroom };
+        if let Some(cgroup) = self.get_mut(index) {
+            cgroup.ceiling = ceiling;
+        }
+    }
+
+    /// The ceiling over a process or workload in `index`, as last found.
+    #[must_use]
+    pub fn ceiling(&self, index: u32) -> Option<&Ceiling> {
+        self.get(index).map(|cgroup| &cgroup.ceiling)
+    }
+}
+
+/// The history's view of a cgroup's usage.
+#[must_use]
+pub fn split_of(usage: &Usage) -> Split {
+    Split {
+        used: usage.usage,
+        anon: usage.anon.unwrap_or_default(),
+        file: usage.file.unwrap_or_default(),
+        shmem: usage.shmem.unwrap_or_default(),
+        swap: usage.swap.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,286 @@
+//! Who is there: a rescan of `/proc`, and between rescans the kernel's own process events.
+//!
+//! With the proc connector every fork, exec and exit is heard, so that a rescan is only a check.
+//! Without it the rescan is the only source and runs more often. A process younger than
+//! [`ADMITTED_AGE`] is not read at all: most of the short-lived ones end within it and are counted,
+//! so that a storm of forks costs the agent an event each and not twenty microseconds.
+
+use super::cadence::FIRST_INTERVAL;
+use super::state::State;
+use super::wheel::Due;
+use crate::clock::Stamp;
+use crate::history::Split;
+use crate::sources::connector::{Connector, ProcEvent};
+use crate::sources::process::{Identity, list_pids, read_identity};
+use crate::sources::{ReadError, Roots};
+use crate::workload::workload_name;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Age below which a process that was heard of is left unread.
+const ADMITTED_AGE: Duration = Duration::from_millis(200);
+/// Processes admitted in one batch; the lock is released between batches.
+const ADMITTED_MAX: usize = 250;
+/// Events taken from the kernel in one batch.
+const EVENTS_MAX: usize = 4096;
+/// Young processes remembered; beyond it the rescan finds those that stay.
+const PENDING_MAX: usize = 65_536;
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    parent: Option<u32>,
+    since: Stamp,
+}
+
+#[derive(Debug)]
+pub struct Discovery {
+    pub roots: Roots,
+    connector: Option<Connector>,
+    pending: FxHashMap<u32, Pending>,
+    rescan_wanted: bool,
+    pids: Vec<u32>,
+    events: Vec<ProcEvent>,
+    /// Processes whose command line has yet to be asked for.
+    pub fresh: Vec<u32>,
+}
+
+impl Discovery {
+    #[must_use]
+    pub fn new(roots: Roots, connector: Option<Connector>) -> Self {
+        Self {
+            roots,
+            connector,
+            pending: FxHashMap::default(),
+            rescan_wanted: true,
+            pids: Vec::new(),
+            events: Vec::new(),
+            fresh: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub const fn hears_events(&self) -> bool {
+        self.connector.is_some()
+    }
+
+    /// True once after events were lost.
+    pub const fn take_rescan_wanted(&mut self) -> bool {
+        std::mem::replace(&mut self.rescan_wanted, false)
+    }
+
+    /// Takes the events that the kernel has queued.
+    pub fn listen(&mut self, state: &mut State, now: Stamp) {
+        let Some(connector) = &mut self.connector else { return };
+        let mut events = std::mem::take(&mut self.events);
+        let drained = connector.drain(EVENTS_MAX, |event| events.push(event));
+        if drained.overrun {
+            state.counters.connector_overruns += 1;
+            self.rescan_wanted = true;
+        }
+        for event in events.drain(..) {
+            self.heard(state, event, now);
+        }
+        self.events = events;
+    }
+
+    fn heard(&mut self, state: &mut State, event: ProcEvent, now: Stamp) {
+        match event {
+            ProcEvent::Fork { parent, child } if self.pending.len() < PENDING_MAX => {
+                // The pid is new by definition: whoever had it is gone, its exit perhaps unheard.
+                retire_pid(state, child, now);
+                self.pending.insert(child, Pending { parent: Some(parent), since: now });
+            }
+            ProcEvent::Fork { .. } => self.rescan_wanted = true,
+            ProcEvent::Exec { pid } | ProcEvent::Comm { pid } => self.renamed(state, pid, now),
+            ProcEvent::Exit { pid, exit_code, .. } => {
+                if let Some(pending) = self.pending.remove(&pid) {
+                    count_short_lived(state, pending.parent);
+                } else if let Some(index) = state.processes.index_of(pid) {
+                    if exit_code != 0 {
+                        count_death(state, index, now);
+                    }
+                    retire(state, index, now);
+                }
+            }
+        }
+    }
+
+    /// Same process, other program: its names are read again, its history goes on.
+    fn renamed(&mut self, state: &mut State, pid: u32, now: Stamp) {
+        let Some(index) = state.processes.index_of(pid) else { return };
+        let Ok(identity) = read_identity(&self.roots, pid) else { return };
+        let Some(process) = state.processes.get(index) else { return };
+        if process.facts.id != identity.id {
+            retire(state, index, now);
+            return;
+        }
+        leave(state, index, now);
+        let exe = identity.exe.as_deref().map(|exe| state.processes.name(exe));
+        if let Some(process) = state.processes.get_mut(index) {
+            process.facts.exe = exe;
+            process.facts.comm = identity.comm.as_str().into();
+            process.facts.cmdline = None;
+        }
+        join(state, index, &identity, now);
+        self.fresh.push(index);
+    }
+
+    /// Lists `/proc`: puts unknown pids in the queue of the young, retires what is not there.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be listed.
+    pub fn rescan(&mut self, state: &mut State, now: Stamp) -> Result<(), ReadError> {
+        list_pids(&self.roots, &mut self.pids)?;
+        let seen: FxHashSet<u32> = self.pids.iter().copied().collect();
+        let first = state.ready_at.is_none();
+        for &pid in &self.pids {
+            let known = state.processes.index_of(pid).is_some()
+                || state.processes.kernel_threads.contains(&pid)
+                || self.pending.contains_key(&pid);
+            if !known && self.pending.len() < PENDING_MAX {
+                let since = if first { now.minus(ADMITTED_AGE) } else { now };
+                self.pending.insert(pid, Pending { parent: None, since });
+            }
+        }
+        let gone: Vec<u32> = state
+            .processes
+            .iter()
+            .filter(|(_, p)| !seen.contains(&p.facts.id.pid))
+            .map(|(index, _)| index)
+            .collect();
+        for index in gone {
+            retire(state, index, now);
+        }
+        state.processes.kernel_threads.retain(|pid| seen.contains(pid));
+        self.pending.retain(|pid, p| seen.contains(pid) || now.since(p.since) < ADMITTED_AGE);
+        let room = state.config.sampling.processes_max;
+        state.counters.untracked = (state.processes.len() + self.pending.len()).saturating_sub(room);
+        Ok(())
+    }
+
+    /// Admits a batch of those that are old enough. True while more are waiting.
+    pub fn admit(&mut self, state: &mut State, now: Stamp) -> bool {
+        let room = state.config.sampling.processes_max.saturating_sub(state.processes.len());
+        let patience = ADMITTED_AGE.mul_f64(state.counters.shed_factor.clamp(1.0, 10.0));
+        let old: Vec<u32> = self
+            .pending
+            .iter()
+            .filter(|(_, p)| now.since(p.since) >= patience)
+            .map(|(&pid, _)| pid)
+            .take(ADMITTED_MAX.min(room))
+            .collect();
+        let full_batch = old.len() == ADMITTED_MAX;
+        for pid in old {
+            let parent = self.pending.remove(&pid).and_then(|p| p.parent);
+            match read_identity(&self.roots, pid) {
+                Ok(identity) if identity.kernel_thread => {
+                    state.processes.kernel_threads.insert(pid);
+                }
+                Ok(identity) => self.fresh.push(enter(state, identity, now)),
+                Err(ReadError::Gone) => count_short_lived(state, parent),
+                Err(_) => state.counters.failed("process"),
+            }
+        }
+        full_batch
+    }
+}
+
+/// Makes a process known to every table and due for its first reading at once.
+fn enter(state: &mut State, identity: Identity, now: Stamp) -> u32 {
+    retire_pid(state, identity.id.pid, now);
+    let known = identity.clone();
+    let index = state.processes.add(identity, &mut state.history, now);
+    join(state, index, &known, now);
+    let due = state.wheel.add(Due::Process(index), now, Duration::ZERO);
+    if let Some(process) = state.processes.get_mut(index) {
+        process.track.due = due;
+        process.track.set_interval(FIRST_INTERVAL / 2);
+    }
+    index
+}
+
+/// Enters the process into its cgroup and its workload.
+fn join(state: &mut State, index: u32, identity: &Identity, now: Stamp) {
+    let path = state
+        .cgroup_layout
+        .as_ref()
+        .and_then(|layout| {
+            layout.path_of(identity.cgroup.memory.as_deref(), identity.cgroup.unified.as_deref())
+        })
+        .map(|path| state.processes.name(&path));
+    let cgroup = path.as_deref().and_then(|path| state.cgroups.find(path));
+    let naming = path.clone().or_else(|| identity.cgroup.path().map(Into::into));
+    let owner = match cgroup.and_then(|index| state.cgroups.get(index)) {
+        Some(cgroup) => Arc::clone(&cgroup.owner),
+        None => Arc::new(crate::workload::owner_of(naming.as_deref().unwrap_or("/"))),
+    };
+    let program = identity.exe.as_deref().unwrap_or(&identity.comm);
+    let name = workload_name(&owner, program);
+    let workload = state.workloads.find(&name).or_else(|| {
+        let index = state.workloads.add(&name, &owner, &mut state.history, now)?;
+        let due = state.wheel.add(Due::Workload(index), now, FIRST_INTERVAL);
+        let workload = state.workloads.get_mut(index)?;
+        workload.track.due = due;
+        workload.track.set_interval(FIRST_INTERVAL);
+        Some(index)
+    });
+    let Some(process) = state.processes.get_mut(index) else { return };
+    process.facts.cgroup_path = path;
+    process.facts.cgroup = cgroup;
+    process.facts.workload = workload;
+    let split = process.track.split;
+    if let Some(workload) = workload.and_then(|i| state.workloads.get_mut(i)) {
+        workload.joined(cgroup);
+        workload.changed(Split::default(), split);
+    }
+    if let Some(cgroup) = cgroup.and_then(|i| state.cgroups.get_mut(i)) {
+        cgroup.processes += 1;
+    }
+}
+
+/// Takes the process out of its cgroup and its workload.
+fn leave(state: &mut State, index: u32, now: Stamp) {
+    let Some(process) = state.processes.get_mut(index) else { return };
+    let split = process.track.split;
+    let workload = process.facts.workload.take();
+    let cgroup = process.facts.cgroup.take();
+    if let Some(workload) = workload.and_then(|i| state.workloads.get_mut(i)) {
+        workload.left(split, now);
+    }
+    if let Some(cgroup) = cgroup.and_then(|i| state.cgroups.get_mut(i)) {
+        cgroup.processes = cgroup.processes.saturating_sub(1);
+    }
+}
+
+/// Ends the watch over a process that is no more. Its history is closed, not thrown away.
+pub fn retire(state: &mut State, index: u32, now: Stamp) {
+    leave(state, index, now);
+    let Some(process) = state.processes.remove(index) else { return };
+    state.history.close(process.track.series, now);
+    state.counters.kept_fds -= usize::from(process.kept.is_some());
+    super::judging::ended(state, &process.facts.target(), now);
+}
+
+fn retire_pid(state: &mut State, pid: u32, now: Stamp) {
+    if let Some(index) = state.processes.index_of(pid) {
+        retire(state, index, now);
+    }
+    state.processes.kernel_threads.remove(&pid);
+}
+
+fn count_short_lived(state: &mut State, parent: Option<u32>) {
+    state.counters.short_lived += 1;
+    let parent = parent.and_then(|pid| state.processes.by_pid(pid));
+    let workload = parent.and_then(|process| process.facts.workload);
+    if let Some(workload) = workload.and_then(|i| state.workloads.get_mut(i)) {
+        workload.short_lived += 1;
+    }
+}
+
+fn count_death(state: &mut State, index: u32, now: Stamp) {
+    let workload = state.processes.get(index).and_then(|p| p.facts.workload);
+    if let Some(workload) = workload.and_then(|i| state.workloads.get_mut(i)) {
+        workload.died(now);
+    }
+}

@@ -1,0 +1,58 @@
+//! The node as a target: the latest readings of its memory and its own history.
+
+use super::state::Track;
+use crate::clock::Stamp;
+use crate::history::{History, Split};
+use crate::sources::node::{Host, Quick, Slow};
+use crate::target::Target;
+use crate::units::Bytes;
+use super::standing::Standing;
+
+#[derive(Debug)]
+pub struct Node {
+    pub host: Host,
+    pub track: Track,
+    pub quick: Option<Quick>,
+    pub slow: Option<Slow>,
+    pub standing: Standing,
+}
+
+impl Node {
+    #[must_use]
+    pub fn new(host: Host, history: &mut History, now: Stamp) -> Self {
+        let track = Track::new(history.open(&Target::Node, now), now);
+        Self { host, track, quick: None, slow: None, standing: Standing::default() }
+    }
+
+    /// MemAvailable and free swap: what is left before the kernel kills for want of memory.
+    #[must_use]
+    pub fn headroom(&self) -> Option<Bytes> {
+        let meminfo = self.quick.as_ref()?.meminfo.as_ref().ok()?;
+        Some(meminfo.mem_available()? + meminfo.swap_free().unwrap_or_default())
+    }
+
+    /// Is somebody waiting for memory right now? Readings that could wait do.
+    #[must_use]
+    pub fn under_pressure(&self) -> bool {
+        const SOME_AVG10_MAX: f64 = 10.0;
+        let psi = self.quick.as_ref().and_then(|q| q.psi.as_ref().ok());
+        psi.is_some_and(|psi| psi.some.avg10 > SOME_AVG10_MAX)
+    }
+}
+
+/// The history's view of the node: used is MemTotal − MemAvailable.
+#[must_use]
+pub fn split_of(quick: &Quick) -> Option<Split> {
+    let meminfo = quick.meminfo.as_ref().ok()?;
+    let shmem = meminfo.get("Shmem").unwrap_or_default();
+    let cached = meminfo.get("Cached").unwrap_or_default();
+    let buffers = meminfo.get("Buffers").unwrap_or_default();
+    let free = meminfo.mem_available().or(meminfo.mem_free())?;
+    Some(Split {
+        used: meminfo.mem_total() - free,
+        anon: meminfo.get("AnonPages").unwrap_or_default(),
+        file: cached + buffers - shmem,
+        shmem,
+        swap: meminfo.swap_total().unwrap_or_default() - meminfo.swap_free().unwrap_or_default(),
+    })
+}

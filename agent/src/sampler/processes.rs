@@ -1,0 +1,174 @@
+//! The processes that are watched, by pid and start time.
+
+use super::state::Track;
+use crate::clock::Stamp;
+use crate::history::History;
+use crate::sources::process::{Details, Identity, Kept, SmapsRollup};
+use crate::target::{ProcessId, Target};
+use crate::units::Bytes;
+use super::standing::Standing;
+use rustc_hash::{FxHashMap, FxHashSet};
+use slab::Slab;
+use std::sync::Arc;
+
+/// The part that every reading touches; the rest is behind one pointer.
+#[derive(Debug)]
+pub struct Process {
+    pub track: Track,
+    pub kept: Option<Kept>,
+    pub facts: Box<Facts>,
+}
+
+/// What is known of a process besides its memory now.
+#[derive(Debug)]
+pub struct Facts {
+    pub id: ProcessId,
+    pub comm: Box<str>,
+    pub exe: Option<Arc<str>>,
+    pub uid: Option<u32>,
+    pub cgroup_path: Option<Arc<str>>,
+    pub cgroup: Option<u32>,
+    pub workload: Option<u32>,
+    /// When this agent first saw it.
+    pub seen_at: Stamp,
+    pub particulars: Particulars,
+    pub cmdline: Option<Box<str>>,
+    pub smaps: Option<Box<SmapsRollup>>,
+    pub smaps_note: Option<Box<str>>,
+    pub smaps_at: Option<Stamp>,
+    pub standing: Standing,
+}
+
+impl Facts {
+    #[must_use]
+    pub const fn target(&self) -> Target {
+        Target::Process(self.id)
+    }
+}
+
+/// What `status`, `stat` and `fd` told last, cut to what is shown. Absent until first read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Particulars {
+    pub read_at: Option<Stamp>,
+    pub peak: Option<Bytes>,
+    pub virtual_size: Option<Bytes>,
+    pub shmem: Option<Bytes>,
+    pub swap: Option<Bytes>,
+    pub threads: Option<u32>,
+    pub open_fds: Option<u32>,
+    pub minor_faults: Option<u64>,
+    pub major_faults: Option<u64>,
+}
+
+impl Particulars {
+    #[must_use]
+    pub fn of(details: &Details, now: Stamp) -> Self {
+        Self {
+            read_at: Some(now),
+            peak: details.status.vm_hwm,
+            virtual_size: details.status.vm_size,
+            shmem: details.status.rss_shmem,
+            swap: details.status.vm_swap,
+            threads: Some(details.stat.num_threads),
+            open_fds: details.open_fds.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+            minor_faults: Some(details.stat.minflt),
+            major_faults: Some(details.stat.majflt),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Processes {
+    slots: Slab<Process>,
+    by_pid: FxHashMap<u32, u32>,
+    /// Kernel threads: they hold no memory of their own.
+    pub kernel_threads: FxHashSet<u32>,
+    /// One copy of each executable's path and each cgroup's.
+    names: FxHashSet<Arc<str>>,
+}
+
+impl Processes {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    #[must_use]
+    pub fn get(&self, index: u32) -> Option<&Process> {
+        self.slots.get(index as usize)
+    }
+
+    pub fn get_mut(&mut self, index: u32) -> Option<&mut Process> {
+        self.slots.get_mut(index as usize)
+    }
+
+    #[must_use]
+    pub fn index_of(&self, pid: u32) -> Option<u32> {
+        self.by_pid.get(&pid).copied()
+    }
+
+    #[must_use]
+    pub fn by_pid(&self, pid: u32) -> Option<&Process> {
+        self.get(self.index_of(pid)?)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Process)> {
+        self.slots.iter().map(|(index, p)| (u32::try_from(index).unwrap_or(u32::MAX), p))
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.slots.iter_mut().map(|(_, process)| process)
+    }
+
+    /// Adds a process that is not watched yet. Its place in cgroup and workload is the caller's.
+    pub fn add(&mut self, identity: Identity, history: &mut History, now: Stamp) -> u32 {
+        let series = history.open(&Target::Process(identity.id), now);
+        let facts = Facts {
+            id: identity.id,
+            comm: identity.comm.into_boxed_str(),
+            exe: identity.exe.map(|exe| self.name(&exe)),
+            uid: identity.uid,
+            cgroup_path: None,
+            cgroup: None,
+            workload: None,
+            seen_at: now,
+            particulars: Particulars::default(),
+            cmdline: None,
+            smaps: None,
+            smaps_note: None,
+            smaps_at: None,
+            standing: Standing::default(),
+        };
+        let track = Track::new(series, now);
+        let slot = self.slots.insert(Process { track, kept: None, facts: Box::new(facts) });
+        let index = u32::try_from(slot).unwrap_or(u32::MAX);
+        self.by_pid.insert(identity.id.pid, index);
+        index
+    }
+
+    pub fn remove(&mut self, index: u32) -> Option<Process> {
+        let process = self.slots.try_remove(index as usize)?;
+        self.by_pid.remove(&process.facts.id.pid);
+        Some(process)
+    }
+
+    /// The one shared copy of `text`.
+    pub fn name(&mut self, text: &str) -> Arc<str> {
+        if let Some(name) = self.names.get(text) {
+            return Arc::clone(name);
+        }
+        let name: Arc<str> = text.into();
+        self.names.insert(Arc::clone(&name));
+        name
+    }
+
+    /// Forgets shared names that nobody holds any more.
+    pub fn forget_names(&mut self) {
+        self.names.retain(|name| Arc::strong_count(name) > 1);
+    }
+}

@@ -1,0 +1,335 @@
+//! One batch of due readings: read, remember, judge if it is time, decide when to come back.
+
+use super::cadence::{FIRST_INTERVAL, Pace, next_interval};
+use super::cgroups;
+use super::discovery::retire;
+use super::standing::Standing;
+use super::state::{State, Track};
+use super::wheel::{Due, Tick};
+use super::{judging, processes::Particulars};
+use crate::clock::Stamp;
+use crate::history::Split;
+use crate::sources::cgroup::{self, read_details, read_usage_at};
+use crate::sources::process::{self, Statm, read_statm_at};
+use crate::sources::{ReadError, Roots};
+use crate::target::ProcessId;
+use crate::units::Bytes;
+use std::time::Duration;
+
+/// A descriptor is kept only for what is read more often than this: above it, opening costs less
+/// than the kernel memory that the descriptor holds (1.1 KiB).
+const KEPT_BELOW: Duration = Duration::from_secs(10);
+/// `status` and friends are read again after this long, if the memory changed meanwhile.
+const DETAILS_AGE: Duration = Duration::from_secs(10);
+/// Limits and events of a cgroup are read again after this long.
+const CGROUP_DETAILS_AGE: Duration = Duration::from_secs(10);
+
+/// What is left under a limit is asked for by every process below it, so it must not be old.
+const CGROUP_INTERVAL_MAX: Duration = Duration::from_secs(10);
+
+/// What a sweep reads with.
+#[derive(Debug)]
+pub struct Readers {
+    pub page_size: Bytes,
+    pub buffer: Vec<u8>,
+}
+
+/// Reads everything in `due` and schedules each for its next time.
+pub fn sweep(
+    state: &mut State,
+    roots: &Roots,
+    readers: &mut Readers,
+    due: &[(Tick, Due)],
+    now: Stamp,
+) {
+    let mut processes = 0;
+    for &(tick, what) in due {
+        match what {
+            Due::Process(index) => processes += u64::from(visit_process(state, roots, readers, index, tick, now)),
+            Due::Cgroup(index) => visit_cgroup(state, readers, index, tick, now),
+            Due::Workload(index) => visit_workload(state, index, tick, now),
+        }
+    }
+    if processes > 0 {
+        state.counters.sampled("process", processes);
+    }
+}
+
+fn visit_process(
+    state: &mut State,
+    roots: &Roots,
+    readers: &Readers,
+    index: u32,
+    tick: Tick,
+    now: Stamp,
+) -> bool {
+    let Some(process) = state.processes.get_mut(index).filter(|p| p.track.due == tick) else {
+        return false;
+    };
+    let read = match &process.kept {
+        Some(kept) => kept.read(),
+        None => read_statm_at(roots, process.facts.id),
+    };
+    let statm = match read {
+        Ok(statm) => statm,
+        Err(ReadError::Gone) => {
+            retire(state, index, now);
+            return false;
+        }
+        Err(_) => {
+            state.counters.failed("process");
+            reschedule_process(state, roots, index, Bytes::ZERO, now);
+            return false;
+        }
+    };
+    let particulars = process.facts.particulars;
+    let split = split_of(statm, &particulars, readers.page_size);
+    let before = std::mem::replace(&mut process.track.split, split);
+    state.history.push(process.track.series, now, split);
+    if split != before {
+        let soon = state.wheel.tick_at(now.plus(judging::CHANGED_JUDGED_WITHIN));
+        process.track.judge_due = process.track.judge_due.min(soon);
+        if let Some(workload) = process.facts.workload.and_then(|i| state.workloads.get_mut(i)) {
+            workload.changed(before, split);
+        }
+        if particulars.read_at.is_none_or(|at| now.since(at) >= DETAILS_AGE) {
+            refresh_details(state, roots, index, now);
+        }
+    }
+    let judge = state.processes.get(index).is_some_and(|p| p.track.judge_due <= tick);
+    if judge {
+        judging::judge_process(state, index, now);
+    }
+    reschedule_process(state, roots, index, split.used - before.used, now);
+    true
+}
+
+/// RSS as statm splits it; its `shared` holds file and shmem, told apart by the last `status`.
+fn split_of(statm: Statm, known: &Particulars, page_size: Bytes) -> Split {
+    let used = statm.resident.to_bytes(page_size);
+    let shared = statm.shared.to_bytes(page_size).min(used);
+    let shmem = known.shmem.unwrap_or_default().min(shared);
+    Split {
+        used,
+        anon: used - shared,
+        file: shared - shmem,
+        shmem,
+        swap: known.swap.unwrap_or_default(),
+    }
+}
+
+fn refresh_details(state: &mut State, roots: &Roots, index: u32, now: Stamp) {
+    let Some(process) = state.processes.get_mut(index) else { return };
+    match process::read_details(roots, process.facts.id) {
+        Ok(details) => {
+            process.facts.particulars = Particulars::of(&details, now);
+            state.counters.sampled("process_details", 1);
+        }
+        Err(ReadError::Gone) => {}
+        Err(_) => state.counters.failed("process_details"),
+    }
+}
+
+fn reschedule_process(state: &mut State, roots: &Roots, index: u32, grown: Bytes, now: Stamp) {
+    let Some(process) = state.processes.get(index) else { return };
+    let facts = &process.facts;
+    let headroom = facts
+        .cgroup
+        .and_then(|cgroup| state.cgroups.ceiling(cgroup)?.headroom)
+        .or_else(|| state.node.headroom());
+    let pace = pace(&process.track, &facts.standing, grown, headroom, state.counters.shed_factor, now);
+    let interval = next_interval(&state.config.sampling, &pace);
+    let id = facts.id;
+    keep_descriptor(state, roots, index, id, interval);
+    let due = state.wheel.add(Due::Process(index), now, interval);
+    if let Some(process) = state.processes.get_mut(index) {
+        place(&mut process.track, interval, due, now);
+    }
+}
+
+fn place(track: &mut Track, interval: Duration, due: Tick, now: Stamp) {
+    track.set_interval(interval);
+    track.due = due;
+    track.read_at = now;
+}
+
+fn pace(
+    track: &Track,
+    standing: &Standing,
+    grown: Bytes,
+    headroom: Option<Bytes>,
+    shed_factor: f64,
+    now: Stamp,
+) -> Pace {
+    let eta = standing.eta(now).map(|eta| eta.p10);
+    Pace {
+        previous: track.interval(),
+        elapsed: now.since(track.read_at),
+        grown,
+        headroom,
+        eta_p10: eta.and_then(|s| Duration::try_from_secs_f64(s.max(0.0)).ok()),
+        suspect: standing.is_suspect(),
+        shed_factor,
+    }
+}
+
+/// Opens or gives back the kept descriptor, as the interval and the budget of descriptors say.
+fn keep_descriptor(
+    state: &mut State,
+    roots: &Roots,
+    index: u32,
+    id: ProcessId,
+    interval: Duration,
+) {
+    let Some(process) = state.processes.get_mut(index) else { return };
+    let wanted = interval < KEPT_BELOW;
+    let counters = &mut state.counters;
+    if wanted && process.kept.is_none() && counters.kept_fds < counters.kept_fds_max {
+        match process::Kept::open(roots, id) {
+            Ok(kept) => {
+                process.kept = Some(kept);
+                counters.kept_fds += 1;
+            }
+            Err(ReadError::Io { .. }) => descriptors_ran_out(state),
+            Err(_) => {}
+        }
+    } else if !wanted && interval > KEPT_BELOW * 2 && process.kept.take().is_some() {
+        counters.kept_fds -= 1;
+    }
+}
+
+/// EMFILE or ENFILE: from now on keep no more than are open, and a tenth less for the others' sake.
+fn descriptors_ran_out(state: &mut State) {
+    let counters = &mut state.counters;
+    counters.kept_fds_max = counters.kept_fds - counters.kept_fds / 10;
+    state.health.degraded(
+        "descriptors",
+        format!("{} kept open", state.counters.kept_fds),
+        "out of file descriptors: the rest is opened for each reading; raise RLIMIT_NOFILE",
+    );
+}
+
+fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick, now: Stamp) {
+    let Some(layout) = state.cgroup_layout.clone() else { return };
+    let Some(cgroup) = state.cgroups.get_mut(index).filter(|c| c.track.due == tick) else { return };
+    let usage = match &cgroup.kept {
+        Some(kept) => kept.read(&mut readers.buffer),
+        None => read_usage_at(&layout, &cgroup.path, &mut readers.buffer),
+    };
+    let usage = match usage {
+        Ok(usage) => usage,
+        Err(ReadError::Gone | ReadError::Absent(_)) => {
+            retire_cgroup(state, index, now);
+            return;
+        }
+        Err(_) => {
+            state.counters.failed("cgroup");
+            reschedule_cgroup(state, &layout, index, Bytes::ZERO, now);
+            return;
+        }
+    };
+    let split = cgroups::split_of(&usage);
+    let before = std::mem::replace(&mut cgroup.track.split, split);
+    cgroup.usage = Some(usage);
+    state.history.push(cgroup.track.series, now, split);
+    state.counters.sampled("cgroup", 1);
+    let details_old = cgroup.details_at.is_none_or(|at| now.since(at) >= CGROUP_DETAILS_AGE);
+    if details_old && (split != before || cgroup.details.is_none()) || details_very_old(cgroup, now) {
+        match read_details(&layout, &cgroup.path) {
+            Ok(details) => cgroup.details = Some(Box::new(details)),
+            Err(ReadError::Gone) => {}
+            Err(_) => state.counters.failed("cgroup"),
+        }
+        cgroup.details_at = Some(now);
+    }
+    let judge = cgroup.track.judge_due <= tick;
+    state.cgroups.refresh_ceiling(index);
+    if judge {
+        judging::judge_cgroup(state, index, now);
+    }
+    reschedule_cgroup(state, &layout, index, split.used - before.used, now);
+}
+
+fn details_very_old(cgroup: &cgroups::Cgroup, now: Stamp) -> bool {
+    cgroup.details_at.is_none_or(|at| now.since(at) >= CGROUP_DETAILS_AGE * 6)
+}
+
+fn reschedule_cgroup(
+    state: &mut State,
+    layout: &cgroup::Layout,
+    index: u32,
+    grown: Bytes,
+    now: Stamp,
+) {
+    let ceiling = state.cgroups.ceiling(index);
+    let headroom = ceiling.and_then(|c| c.headroom).or_else(|| state.node.headroom());
+    let shed = state.counters.shed_factor;
+    let Some(cgroup) = state.cgroups.get_mut(index) else { return };
+    let pace = pace(&cgroup.track, &cgroup.standing, grown, headroom, shed, now);
+    let interval = next_interval(&state.config.sampling, &pace).min(CGROUP_INTERVAL_MAX);
+    let counters = &mut state.counters;
+    if interval < KEPT_BELOW && cgroup.kept.is_none() && counters.kept_fds + 2 <= counters.kept_fds_max {
+        if let Ok(kept) = cgroup::Kept::open(layout, &cgroup.path) {
+            cgroup.kept = Some(kept);
+            counters.kept_fds += 2;
+        }
+    } else if interval >= KEPT_BELOW && cgroup.kept.take().is_some() {
+        counters.kept_fds -= 2;
+    }
+    let due = state.wheel.add(Due::Cgroup(index), now, interval);
+    place(&mut cgroup.track, interval, due, now);
+}
+
+/// Enters a cgroup that the walk found.
+pub fn enter_cgroup(state: &mut State, path: &std::sync::Arc<str>, now: Stamp) {
+    let index = state.cgroups.add(path, &mut state.history, now);
+    let due = state.wheel.add(Due::Cgroup(index), now, Duration::ZERO);
+    if let Some(cgroup) = state.cgroups.get_mut(index) {
+        cgroup.track.due = due;
+        cgroup.track.set_interval(FIRST_INTERVAL / 2);
+    }
+    for process in state.processes.iter_mut() {
+        let facts = &mut process.facts;
+        if facts.cgroup.is_none() && facts.cgroup_path.as_ref() == Some(path) {
+            facts.cgroup = Some(index);
+        }
+    }
+}
+
+/// Ends the watch over a cgroup that was removed.
+pub fn retire_cgroup(state: &mut State, index: u32, now: Stamp) {
+    let Some(cgroup) = state.cgroups.remove(index) else { return };
+    state.history.close(cgroup.track.series, now);
+    state.counters.kept_fds -= 2 * usize::from(cgroup.kept.is_some());
+    for process in state.processes.iter_mut() {
+        if process.facts.cgroup == Some(index) {
+            process.facts.cgroup = None;
+        }
+    }
+    state.workloads.cgroup_removed(index);
+    judging::ended(state, &cgroup.target(), now);
+}
+
+fn visit_workload(state: &mut State, index: u32, tick: Tick, now: Stamp) {
+    let Some(workload) = state.workloads.get_mut(index).filter(|w| w.track.due == tick) else {
+        return;
+    };
+    let before = std::mem::replace(&mut workload.track.split, workload.sum);
+    let grown = workload.sum.used - before.used;
+    state.history.push(workload.track.series, now, workload.sum);
+    if workload.track.judge_due <= tick {
+        judging::judge_workload(state, index, now);
+    }
+    let Some(workload) = state.workloads.get(index) else { return };
+    let headroom = workload
+        .cgroup
+        .and_then(|cgroup| state.cgroups.ceiling(cgroup)?.headroom)
+        .or_else(|| state.node.headroom());
+    let shed = state.counters.shed_factor;
+    let pace = pace(&workload.track, &workload.standing, grown, headroom, shed, now);
+    let interval = next_interval(&state.config.sampling, &pace);
+    let due = state.wheel.add(Due::Workload(index), now, interval);
+    if let Some(workload) = state.workloads.get_mut(index) {
+        place(&mut workload.track, interval, due, now);
+    }
+}

@@ -1,0 +1,126 @@
+//! A timing wheel: which targets are due, in constant time for each.
+//!
+//! One turn is longer than the longest interval, so that an entry is never met a turn too early.
+//! Moving a target forward leaves its old entry behind; [`Wheel::take_due`]'s caller knows the entry
+//! to be stale because the target's own due tick no longer matches.
+
+use crate::clock::Stamp;
+use std::time::Duration;
+
+/// Length of a tick. Units: milliseconds. Also the shortest interval there is.
+pub const TICK_MS: u32 = 100;
+/// Ticks in a turn: 204.8 s.
+const SLOTS: u32 = 2048;
+/// The longest delay that fits a turn.
+pub const DELAY_MAX: Duration = Duration::from_millis(((SLOTS - 2) * TICK_MS) as u64);
+
+/// A point on the wheel's own timeline: ticks since the wheel began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tick(pub u32);
+
+/// What is scheduled: an index into one of the sampler's tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    Process(u32),
+    Cgroup(u32),
+    Workload(u32),
+}
+
+#[derive(Debug)]
+pub struct Wheel {
+    epoch: Stamp,
+    /// Everything before this tick was taken.
+    next: Tick,
+    slots: Vec<Vec<(Tick, Due)>>,
+}
+
+impl Wheel {
+    #[must_use]
+    pub fn new(epoch: Stamp) -> Self {
+        Self { epoch, next: Tick(0), slots: vec![Vec::new(); SLOTS as usize] }
+    }
+
+    #[must_use]
+    pub fn tick_at(&self, at: Stamp) -> Tick {
+        let ticks = at.since(self.epoch).as_millis() / u128::from(TICK_MS);
+        Tick(u32::try_from(ticks).unwrap_or(u32::MAX))
+    }
+
+    /// Schedules `what` for `delay` after `now` and returns the tick at which it will be due.
+    pub fn add(&mut self, what: Due, now: Stamp, delay: Duration) -> Tick {
+        let ahead = delay.min(DELAY_MAX).as_millis() as u32 / TICK_MS;
+        let tick = Tick(self.tick_at(now).0.saturating_add(ahead).max(self.next.0));
+        self.slots[(tick.0 % SLOTS) as usize].push((tick, what));
+        tick
+    }
+
+    /// Appends to `out` all that is due at `now`, oldest first.
+    pub fn take_due(&mut self, now: Stamp, out: &mut Vec<(Tick, Due)>) {
+        let until = self.tick_at(now);
+        // After a suspend of the machine one turn holds all there is.
+        let from = self.next.0.max(until.0.saturating_sub(SLOTS - 1));
+        for tick in from..=until.0 {
+            out.append(&mut self.slots[(tick % SLOTS) as usize]);
+        }
+        self.next = Tick(until.0.max(self.next.0.saturating_sub(1)) + 1);
+    }
+
+    /// How long until the next entry, at most `most`.
+    #[must_use]
+    pub fn idle_for(&self, now: Stamp, most: Duration) -> Duration {
+        let most_ticks = most.as_millis() as u32 / TICK_MS;
+        let ahead = (0..most_ticks)
+            .find(|i| !self.slots[((self.next.0 + i) % SLOTS) as usize].is_empty())
+            .unwrap_or(most_ticks);
+        let at = i64::from(self.next.0 + ahead) * i64::from(TICK_MS);
+        Stamp(self.epoch.0 + at).since(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due_at(wheel: &mut Wheel, ms: i64) -> Vec<Due> {
+        let mut out = Vec::new();
+        wheel.take_due(Stamp(ms), &mut out);
+        out.into_iter().map(|(_, due)| due).collect()
+    }
+
+    #[test]
+    fn each_entry_comes_due_once_and_not_before_its_time() {
+        let mut wheel = Wheel::new(Stamp(1_000));
+        wheel.add(Due::Process(1), Stamp(1_000), Duration::from_millis(300));
+        wheel.add(Due::Cgroup(2), Stamp(1_000), Duration::from_secs(60));
+        assert_eq!(due_at(&mut wheel, 1_299), []);
+        assert_eq!(due_at(&mut wheel, 1_300), [Due::Process(1)]);
+        assert_eq!(due_at(&mut wheel, 60_999), []);
+        assert_eq!(due_at(&mut wheel, 61_000), [Due::Cgroup(2)]);
+        assert_eq!(due_at(&mut wheel, 400_000), []);
+    }
+
+    #[test]
+    fn nothing_is_lost_when_the_machine_slept_for_many_turns() {
+        let mut wheel = Wheel::new(Stamp(0));
+        for i in 0..1_000 {
+            wheel.add(Due::Process(i), Stamp(0), Duration::from_millis(u64::from(i) * 150));
+        }
+        assert_eq!(due_at(&mut wheel, 10_000_000).len(), 1_000);
+    }
+
+    #[test]
+    fn an_entry_added_for_a_tick_already_taken_is_due_at_the_next() {
+        let mut wheel = Wheel::new(Stamp(0));
+        assert_eq!(due_at(&mut wheel, 500), []);
+        wheel.add(Due::Workload(7), Stamp(450), Duration::ZERO);
+        assert_eq!(due_at(&mut wheel, 600), [Due::Workload(7)]);
+    }
+
+    #[test]
+    fn the_wheel_says_how_long_it_may_sleep() {
+        let mut wheel = Wheel::new(Stamp(0));
+        wheel.add(Due::Process(1), Stamp(0), Duration::from_millis(300));
+        assert_eq!(wheel.idle_for(Stamp(0), Duration::from_secs(1)), Duration::from_millis(300));
+        assert_eq!(wheel.idle_for(Stamp(0), Duration::from_millis(200)), Duration::from_millis(200));
+    }
+}

@@ -1,0 +1,177 @@
+//! Workloads: the sum of the processes that run one program for one owner. They outlive their
+//! processes, so that a leak carried across restarts has a history.
+
+use super::state::Track;
+use crate::clock::Stamp;
+use crate::history::{History, Split};
+use crate::target::Target;
+use super::standing::Standing;
+use crate::workload::Owner;
+use rustc_hash::FxHashMap;
+use slab::Slab;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Workloads followed at once; beyond it processes are watched, their workload is not.
+pub const WORKLOADS_MAX: usize = 8_192;
+/// A workload without a process is forgotten after this long.
+const EMPTY_KEPT: Duration = Duration::from_secs(2 * 3600);
+/// Deaths remembered for the restart count.
+const DEATHS_MAX: usize = 32;
+const DEATHS_WITHIN: Duration = Duration::from_secs(3600);
+
+#[derive(Debug)]
+pub struct Workload {
+    pub name: Arc<str>,
+    pub owner: Arc<Owner>,
+    pub track: Track,
+    /// Sum over the live processes, as each was last read.
+    pub sum: Split,
+    pub members: usize,
+    /// The cgroup of the process that joined last: its limit is the workload's.
+    pub cgroup: Option<u32>,
+    pub standing: Standing,
+    /// Processes that were forked by a member and ended before they could be read.
+    pub short_lived: u64,
+    pub seen_at: Stamp,
+    deaths: VecDeque<Stamp>,
+    empty_since: Option<Stamp>,
+}
+
+impl Workload {
+    #[must_use]
+    pub fn target(&self) -> Target {
+        Target::Workload(Arc::clone(&self.name))
+    }
+
+    /// Deaths by signal or failure within the last hour.
+    #[must_use]
+    pub fn restarts(&self, now: Stamp) -> u32 {
+        let recent = self.deaths.iter().filter(|&&at| now.since(at) <= DEATHS_WITHIN);
+        u32::try_from(recent.count()).unwrap_or(u32::MAX)
+    }
+
+    pub fn died(&mut self, now: Stamp) {
+        if self.deaths.len() == DEATHS_MAX {
+            self.deaths.pop_front();
+        }
+        self.deaths.push_back(now);
+    }
+
+    pub fn joined(&mut self, cgroup: Option<u32>) {
+        self.members += 1;
+        self.empty_since = None;
+        self.cgroup = cgroup.or(self.cgroup);
+    }
+
+    pub fn left(&mut self, last: Split, now: Stamp) {
+        self.changed(last, Split::default());
+        self.members = self.members.saturating_sub(1);
+        if self.members == 0 {
+            self.sum = Split::default();
+            self.empty_since = Some(now);
+        }
+    }
+
+    /// A member went from `before` to `after`.
+    pub fn changed(&mut self, before: Split, after: Split) {
+        self.sum = Split {
+            used: self.sum.used - before.used + after.used,
+            anon: self.sum.anon - before.anon + after.anon,
+            file: self.sum.file - before.file + after.file,
+            shmem: self.sum.shmem - before.shmem + after.shmem,
+            swap: self.sum.swap - before.swap + after.swap,
+        };
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Workloads {
+    slots: Slab<Workload>,
+    by_name: FxHashMap<Arc<str>, u32>,
+}
+
+impl Workloads {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    #[must_use]
+    pub fn get(&self, index: u32) -> Option<&Workload> {
+        self.slots.get(index as usize)
+    }
+
+    pub fn get_mut(&mut self, index: u32) -> Option<&mut Workload> {
+        self.slots.get_mut(index as usize)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Workload> {
+        self.slots.iter().map(|(_, workload)| workload)
+    }
+
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Adds a workload without processes. None when there are too many.
+    pub fn add(
+        &mut self,
+        name: &Arc<str>,
+        owner: &Arc<Owner>,
+        history: &mut History,
+        now: Stamp,
+    ) -> Option<u32> {
+        let index = u32::try_from(self.slots.vacant_key()).ok()?;
+        if self.slots.len() >= WORKLOADS_MAX {
+            return None;
+        }
+        self.slots.insert(Workload {
+            name: Arc::clone(name),
+            owner: Arc::clone(owner),
+            track: Track::new(history.open(&Target::Workload(Arc::clone(name)), now), now),
+            sum: Split::default(),
+            members: 0,
+            cgroup: None,
+            standing: Standing::default(),
+            short_lived: 0,
+            seen_at: now,
+            deaths: VecDeque::new(),
+            empty_since: None,
+        });
+        self.by_name.insert(Arc::clone(name), index);
+        Some(index)
+    }
+
+    /// The cgroup at `index` is no more.
+    pub fn cgroup_removed(&mut self, index: u32) {
+        for (_, workload) in &mut self.slots {
+            if workload.cgroup == Some(index) {
+                workload.cgroup = None;
+            }
+        }
+    }
+
+    /// Takes out the workloads that have had no process for too long.
+    pub fn expire(&mut self, now: Stamp, history: &mut History) -> Vec<Target> {
+        let by_name = &mut self.by_name;
+        let mut ended = Vec::new();
+        self.slots.retain(|_, workload| {
+            let kept = workload.empty_since.is_none_or(|since| now.since(since) < EMPTY_KEPT);
+            if !kept {
+                history.close(workload.track.series, now);
+                by_name.remove(&workload.name);
+                ended.push(Target::Workload(Arc::clone(&workload.name)));
+            }
+            kept
+        });
+        ended
+    }
+}

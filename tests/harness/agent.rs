@@ -1,0 +1,219 @@
+//! A real agent on a free port, with a state directory of its own.
+
+use crate::{binary, wait_for};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub struct Agent {
+    child: Child,
+    pub address: String,
+    state_dir: PathBuf,
+    /// Keeps the directory of an agent that was not given one.
+    _scratch: Option<tempfile::TempDir>,
+    stderr: Arc<Lines>,
+}
+
+type Lines = Mutex<String>;
+
+/// An HTTP answer as it came.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Answer {
+    /// # Panics
+    /// When the body is no JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e} in {}", self.body))
+    }
+}
+
+impl Agent {
+    /// Starts an agent and waits until it is ready.
+    #[must_use]
+    pub fn start(args: &[&str]) -> Self {
+        let scratch = tempfile::tempdir().expect("a temporary directory");
+        let mut agent = Self::start_in(scratch.path(), args);
+        agent._scratch = Some(scratch);
+        agent
+    }
+
+    /// Starts an agent on a state directory that outlives it.
+    #[must_use]
+    pub fn start_in(state_dir: &Path, args: &[&str]) -> Self {
+        let mut command = Command::new(binary("plimsoll"));
+        command.args(["run", "--listen", "127.0.0.1:0", "--state-dir"]).arg(state_dir).args(args);
+        Self::spawn(command, state_dir)
+    }
+
+    /// Starts `command`, which runs an agent that announces its address.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    #[must_use]
+    pub fn spawn(mut command: Command, state_dir: &Path) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("plimsoll starts");
+        let stdout = collect(child.stdout.take().expect("stdout is piped"));
+        let stderr = collect(child.stderr.take().expect("stderr is piped"));
+        let mut agent = Self {
+            child,
+            address: String::new(),
+            state_dir: state_dir.to_owned(),
+            _scratch: None,
+            stderr,
+        };
+        agent.address = wait_for("the agent announces its address", Duration::from_secs(20), || {
+            let said = locked(&stdout).clone() + &locked(&agent.stderr);
+            let at = said.find("http://127.0.0.1:").ok_or_else(|| said.clone())?;
+            let rest = &said[at + "http://".len()..];
+            let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
+            Ok(rest[..end.unwrap_or(rest.len())].to_owned())
+        });
+        wait_for("the agent is ready", Duration::from_secs(20), || {
+            match agent.try_get("/readyz") {
+                Ok(answer) if answer.status == 200 => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        });
+        agent
+    }
+
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    #[must_use]
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// What it has written to stderr so far: the log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        locked(&self.stderr).clone()
+    }
+
+    /// # Panics
+    /// When no answer comes.
+    #[must_use]
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Answer {
+        self.try_get(path).unwrap_or_else(|e| panic!("GET {path}: {e}; log:\n{}", self.log()))
+    }
+
+    /// # Panics
+    /// When the answer is not 200 and JSON.
+    #[must_use]
+    #[track_caller]
+    pub fn json(&self, path: &str) -> Value {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "GET {path}: {}", answer.body);
+        answer.json()
+    }
+
+    /// # Errors
+    /// When no answer comes.
+    pub fn try_get(&self, path: &str) -> Result<Answer, String> {
+        self.request(&format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.address
+        ))
+    }
+
+    /// Sends `request` as it is and reads to the end.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub fn request(&self, request: &str) -> Result<Answer, String> {
+        let mut stream = TcpStream::connect(&self.address).map_err(|e| e.to_string())?;
+        let timeout = Some(Duration::from_secs(20));
+        stream.set_read_timeout(timeout).map_err(|e| e.to_string())?;
+        stream.write_all(request.as_bytes()).map_err(|e| e.to_string())?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+        let text = String::from_utf8(bytes).map_err(|e| e.to_string())?;
+        let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| text.clone())?;
+        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or(head)?;
+        let body = if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+            unchunked(body)
+        } else {
+            body.to_owned()
+        };
+        Ok(Answer { status, head: head.to_owned(), body })
+    }
+
+    /// SIGKILL: no goodbye.
+    pub fn kill(&mut self) {
+        // Fails only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// SIGTERM, and its exit code.
+    ///
+    /// # Panics
+    /// When it does not end within ten seconds.
+    pub fn terminate(&mut self) -> Option<i32> {
+        signal(&self.child, rustix::process::Signal::TERM);
+        wait_for("the agent ends", Duration::from_secs(10), || match self.child.try_wait() {
+            Ok(Some(status)) => Ok(status.code()),
+            other => Err(format!("{other:?}")),
+        })
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Sends a signal to a child that was not waited for yet.
+pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
+    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid {
+        // Fails only if it has ended already.
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
+
+fn collect(stream: impl Read + Send + 'static) -> Arc<Lines> {
+    let lines = Arc::new(Lines::default());
+    let kept = Arc::clone(&lines);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            let mut kept = locked(&kept);
+            kept.push_str(&line);
+            kept.push('\n');
+        }
+    });
+    lines
+}
+
+fn locked(lines: &Lines) -> MutexGuard<'_, String> {
+    lines.lock()
+}
+
+fn unchunked(mut body: &str) -> String {
+    let mut whole = String::new();
+    while let Some((size, rest)) = body.split_once("\r\n") {
+        let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
+        let Some(chunk) = rest.get(..size).filter(|c| !c.is_empty()) else { break };
+        whole.push_str(chunk);
+        body = rest.get(size + 2..).unwrap_or_default();
+    }
+    whole
+}

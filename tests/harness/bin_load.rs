@@ -1,0 +1,98 @@
+//! `plimsoll-load`: a program that does one thing to memory until it is killed.
+//!
+//! `leak MIB_PER_S` · `hold MIB` · `shmem MIB` · `pagecache MIB_PER_S FILE` · `forks N` (as many
+//! short-lived children, then waits). Enters the cgroup directory in `LOAD_CGROUP` first, takes its
+//! comm from `argv[0]`, and dies with its parent.
+
+use rustix::process::{Signal, set_parent_process_death_signal};
+use std::fs::{self, File};
+use std::io::{Error, ErrorKind, Result, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const MIB: usize = 1024 * 1024;
+const STEP: Duration = Duration::from_millis(50);
+
+fn main() -> Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if let Some(cgroup) = std::env::var_os("LOAD_CGROUP") {
+        fs::write(std::path::Path::new(&cgroup).join("cgroup.procs"), "0")?;
+    }
+    let args: Vec<_> = std::env::args_os().collect();
+    take_name(args[0].as_bytes())?;
+    let words: Vec<_> = args[1..].iter().map(|word| word.to_string_lossy()).collect();
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    match words.as_slice() {
+        ["leak", rate] => leak(number(rate)?),
+        ["hold", mib] => {
+            let _held = touched(number(mib)? as usize * MIB);
+            rest()
+        }
+        ["shmem", mib] => shmem(number(mib)? as usize),
+        ["pagecache", rate, file] => page_cache(number(rate)?, file),
+        ["forks", n] => forks(number(n)? as usize),
+        _ => Err(Error::new(ErrorKind::InvalidInput, format!("what is {words:?}?"))),
+    }
+}
+
+fn number(text: &str) -> Result<f64> {
+    text.parse().map_err(|e| Error::new(ErrorKind::InvalidInput, format!("{text}: {e}")))
+}
+
+fn take_name(argv0: &[u8]) -> Result<()> {
+    if argv0.starts_with(b"/") {
+        return Ok(());
+    }
+    fs::write("/proc/self/comm", argv0)
+}
+
+fn rest() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+fn touched(bytes: usize) -> Vec<u8> {
+    vec![0x5a; bytes]
+}
+
+fn leak(mib_per_s: f64) -> ! {
+    let started = Instant::now();
+    let mut held: Vec<Vec<u8>> = Vec::new();
+    let mut taken = 0.0;
+    loop {
+        let wanted = started.elapsed().as_secs_f64() * mib_per_s;
+        held.push(touched(((wanted - taken) * MIB as f64) as usize));
+        taken = wanted;
+        std::thread::park_timeout(STEP);
+    }
+}
+
+fn shmem(mib: usize) -> Result<()> {
+    let path = format!("/dev/shm/plimsoll-load-{}", std::process::id());
+    let mut file = File::create(&path)?;
+    fs::remove_file(&path)?;
+    for _ in 0..mib {
+        file.write_all(&touched(MIB))?;
+    }
+    rest()
+}
+
+fn page_cache(mib_per_s: f64, path: &str) -> Result<()> {
+    let mut file = File::create(path)?;
+    let block = touched(MIB);
+    let pause = Duration::from_secs_f64(1.0 / mib_per_s);
+    loop {
+        file.write_all(&block)?;
+        std::thread::park_timeout(pause);
+    }
+}
+
+fn forks(n: usize) -> Result<()> {
+    for _ in 0..n {
+        let mut child = Command::new("/bin/true");
+        child.stdin(Stdio::null()).spawn()?.wait()?;
+    }
+    rest()
+}

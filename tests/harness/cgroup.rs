@@ -1,0 +1,85 @@
+//! A memory cgroup of the test's own, on whichever version this machine mounts.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    V1,
+    V2,
+}
+
+/// Where a memory cgroup can be made. None if nowhere.
+#[must_use]
+pub fn cgroup_version() -> Option<(Version, &'static Path)> {
+    let v1 = Path::new("/sys/fs/cgroup/memory");
+    let v2 = Path::new("/sys/fs/cgroup");
+    if v1.join("memory.usage_in_bytes").exists() {
+        Some((Version::V1, v1))
+    } else if v2.join("cgroup.controllers").exists() {
+        Some((Version::V2, v2))
+    } else {
+        None
+    }
+}
+
+#[derive(Debug)]
+pub struct Cgroup {
+    dir: PathBuf,
+    root: &'static Path,
+    version: Version,
+}
+
+impl Cgroup {
+    /// Makes one with a limit. Units: MiB.
+    ///
+    /// # Errors
+    /// What forbids it.
+    pub fn make(limit_mib: u64) -> Result<Self, String> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let (version, root) = cgroup_version().ok_or("no memory cgroup hierarchy is mounted")?;
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let dir = root.join(format!("plimsoll-test-{}-{n}", std::process::id()));
+        fs::create_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+        let cgroup = Self { dir, root, version };
+        let limit = (limit_mib * 1024 * 1024).to_string();
+        let file = match version {
+            Version::V1 => "memory.limit_in_bytes",
+            Version::V2 => "memory.max",
+        };
+        fs::write(cgroup.dir.join(file), limit).map_err(|e| format!("{file}: {e}"))?;
+        Ok(cgroup)
+    }
+
+    /// The directory, for a program that enters by itself.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The path as the kernel names it: `/plimsoll-test-…`.
+    ///
+    /// # Panics
+    /// Never: the directory was made under the root.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let below = self.dir.strip_prefix(self.root).expect("it was made under the root");
+        format!("/{}", below.display())
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.dir.exists() && fs::remove_dir(&self.dir).is_err() && Instant::now() < deadline {
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What the end-to-end tests are written with: a running agent, programs that load the node, memory
+//! cgroups. Everything that is started is stopped by its pid when dropped, also when a test fails.
+
+mod agent;
+mod cgroup;
+mod load;
+
+pub use agent::{Agent, Answer};
+pub use cgroup::{Cgroup, Version, cgroup_version};
+pub use load::Load;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Where cargo put the binaries: beside the test's own.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    let mut dir = std::env::current_exe().expect("a test runs from a file");
+    dir.pop();
+    if dir.ends_with("deps") {
+        dir.pop();
+    }
+    let path = dir.join(name);
+    assert!(path.exists(), "{} is not built: run `cargo build --workspace`", path.display());
+    path
+}
+
+/// Polls until `look` finds something.
+///
+/// # Panics
+/// When `within` is over, with `what` and what was seen last.
+#[track_caller]
+pub fn wait_for<T>(what: &str, within: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + within;
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(seen) if Instant::now() > deadline => panic!("{what}: {seen}"),
+            Err(_) => std::thread::park_timeout(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// A part that this machine cannot have: says so and returns true; where every test must run (as in
+/// continuous integration) it fails instead.
+#[must_use]
+pub fn skipped(why: &str) -> bool {
+    assert!(
+        std::env::var_os("PLIMSOLL_TESTS_MUST_RUN").is_none(),
+        "this test must run here: {why}"
+    );
+    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+    {
+        eprintln!("skipped: {why}");
+    }
+    true
+}

@@ -1,0 +1,57 @@
+//! A process that does something to memory, run as `plimsoll-load`.
+
+use crate::{Cgroup, binary};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+
+#[derive(Debug)]
+pub struct Load {
+    child: Child,
+}
+
+impl Load {
+    /// Starts `plimsoll-load WORDS…`, in `cgroup` if one is given.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(words: &[&str], cgroup: Option<&Cgroup>) -> Self {
+        Self::named(None, words, cgroup)
+    }
+
+    /// The same with another `argv[0]`; the program takes its comm from it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn named(name: Option<&str>, words: &[&str], cgroup: Option<&Cgroup>) -> Self {
+        let mut command = Command::new(binary("plimsoll-load"));
+        if let Some(name) = name {
+            command.arg0(name);
+        }
+        if let Some(cgroup) = cgroup {
+            command.env("LOAD_CGROUP", cgroup.dir());
+        }
+        command.args(words).stdin(Stdio::null()).stdout(Stdio::null());
+        Self { child: command.spawn().expect("plimsoll-load starts") }
+    }
+
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub fn ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        // Fails only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

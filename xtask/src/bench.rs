@@ -1,0 +1,19 @@
+//! Benchmarks with their peers beside them, in one run on one machine.
+
+pub mod cost;
+pub mod flock;
+pub mod floor;
+pub mod peers;
+pub mod sampling;
+pub mod stall;
+pub mod subject;
+
+use crate::Outcome;
+
+/// A bench's own helper process.
+pub fn program(args: &[&str]) -> Outcome {
+    match args {
+        ["stall", gib] => stall::program(gib),
+        _ => Err(format!("no such bench program: {args:?}")),
+    }
+}

@@ -1,0 +1,93 @@
+//! A flock of sleeping processes, and memory cgroups for them. All of it goes when dropped.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Default)]
+pub struct Flock {
+    children: Vec<Child>,
+}
+
+impl Flock {
+    /// Adds sleepers until there are `n`.
+    pub fn grow_to(&mut self, n: usize) -> Result<(), String> {
+        while self.children.len() < n {
+            let mut sleep = Command::new("sleep");
+            sleep.arg("100000").stdin(Stdio::null()).stdout(Stdio::null());
+            let child = sleep.spawn();
+            self.children.push(child.map_err(|e| format!("process {}: {e}", self.children.len()))?);
+        }
+        Ok(())
+    }
+
+    pub fn pids(&self) -> impl Iterator<Item = u32> + '_ {
+        self.children.iter().map(Child::id)
+    }
+}
+
+impl Drop for Flock {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            // Fails only for what has ended already.
+            let _ = child.kill();
+        }
+        for child in &mut self.children {
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Memory cgroups, each with one sleeper in it.
+#[derive(Debug)]
+pub struct Cages {
+    root: PathBuf,
+    dirs: Vec<PathBuf>,
+    flock: Flock,
+}
+
+impl Cages {
+    pub fn make(n: usize) -> Result<Self, String> {
+        let base = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"]
+            .into_iter()
+            .map(PathBuf::from)
+            .find(|p| p.join("cgroup.procs").exists())
+            .ok_or("no memory cgroup hierarchy is mounted")?;
+        let root = base.join(format!("plimsoll-bench-{}", std::process::id()));
+        let mut cages = Self { root: root.clone(), dirs: Vec::new(), flock: Flock::default() };
+        make_dir(&root)?;
+        if base.join("cgroup.controllers").exists() {
+            write(root.join("cgroup.subtree_control"), "+memory")?;
+        }
+        cages.flock.grow_to(n)?;
+        let pids: Vec<u32> = cages.flock.pids().collect();
+        for (i, pid) in pids.into_iter().enumerate() {
+            let dir = root.join(format!("cage-{i}"));
+            make_dir(&dir)?;
+            cages.dirs.push(dir.clone());
+            write(dir.join("cgroup.procs"), &pid.to_string())?;
+        }
+        Ok(cages)
+    }
+}
+
+impl Drop for Cages {
+    fn drop(&mut self) {
+        drop(std::mem::take(&mut self.flock));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        for dir in self.dirs.iter().chain([&self.root]) {
+            while dir.exists() && fs::remove_dir(dir).is_err() && Instant::now() < deadline {
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
+fn make_dir(dir: &PathBuf) -> Result<(), String> {
+    fs::create_dir(dir).map_err(|e| format!("{}: {e}", dir.display()))
+}
+
+fn write(path: PathBuf, text: &str) -> Result<(), String> {
+    fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))
+}

@@ -1,0 +1,26 @@
+//! `cargo xtask test`: installs what is needed, then format, lints, every test, the page.
+
+use crate::run::{command, exists, run, top};
+use crate::{Outcome, tools};
+
+pub fn test() -> Outcome {
+    tools::install(tools::FOR_TESTS)?;
+    run(command(&["cargo", "fmt", "--all", "--check"]))?;
+    run(command(&["cargo", "clippy", "--workspace", "--all-targets", "--quiet", "--", "-Dwarnings"]))?;
+    run(command(&["cargo", "build", "--workspace"]))?;
+    let mut browser = command(&["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
+    browser.current_dir(top().join("tests/browser"));
+    run(browser)?;
+    let mut page = command(&["node", "--test", "page.test.mjs"]);
+    page.current_dir(top().join("tests/browser"));
+    run(page)?;
+    let mut tests = if exists("cargo-nextest") {
+        command(&["cargo", "nextest", "run", "--workspace", "--no-fail-fast"])
+    } else {
+        println!("cargo-nextest is not there; `cargo test` does, if more slowly");
+        command(&["cargo", "test", "--workspace", "--no-fail-fast"])
+    };
+    // A part that is missing is a failure here; elsewhere a test says what it skips.
+    tests.env("PLIMSOLL_TESTS_MUST_RUN", "1");
+    run(tests)
+}

@@ -1,0 +1,47 @@
+//! What tests and benches need from outside, installed by name with the ordinary package clients.
+
+use crate::Outcome;
+use crate::run::{command, exists, run};
+
+/// A program and the Debian package that holds it.
+#[derive(Clone, Copy, Debug)]
+pub struct Tool {
+    pub program: &'static str,
+    pub package: &'static str,
+    pub why: &'static str,
+}
+
+/// What `cargo xtask test` needs.
+pub const FOR_TESTS: &[Tool] = &[
+    Tool { program: "cc", package: "build-essential", why: "jemalloc is built from C" },
+    Tool { program: "make", package: "build-essential", why: "jemalloc is built from C" },
+    Tool { program: "node", package: "nodejs", why: "runs the page's tests" },
+    Tool { program: "npm", package: "npm", why: "installs what drives Chromium" },
+    Tool { program: "chromium", package: "chromium", why: "the page is tested in it" },
+    Tool { program: "promtool", package: "prometheus", why: "checks what /metrics says" },
+    Tool { program: "tmux", package: "tmux", why: "the terminal in which `plimsoll top` is tested" },
+];
+
+/// Installs those that are not there. Without them the tests would not test: an error.
+pub fn install(tools: &[Tool]) -> Outcome {
+    let missing: Vec<&Tool> = tools.iter().filter(|tool| !exists(tool.program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
+    packages.dedup();
+    for tool in &missing {
+        println!("needs {} (package {}): {}", tool.program, tool.package, tool.why);
+    }
+    let mut update = command(&["apt-get", "update", "-q"]);
+    update.env("DEBIAN_FRONTEND", "noninteractive");
+    run(update)?;
+    let mut install = command(&["apt-get", "install", "-qy", "--no-install-recommends"]);
+    // Debian starts a service when it is installed; a test machine wants none of them.
+    install.args(&packages).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+    run(install)?;
+    match tools.iter().find(|tool| !exists(tool.program)) {
+        None => Ok(()),
+        Some(tool) => Err(format!("{} is not there after installing {}", tool.program, tool.package)),
+    }
+}
