@@ -27,7 +27,7 @@ const CN_VAL_PROC: u32 = 1;
 
 const PROC_EVENT_NONE: u32 = 0;
 const PROC_EVENT_FORK: u32 = 1;
-const PROC_EVENT_EXEC: u32 = 2;
+pub(super) const PROC_EVENT_EXEC: u32 = 2;
 const PROC_EVENT_COMM: u32 = 0x200;
 const PROC_EVENT_EXIT: u32 = 0x8000_0000;
 
@@ -147,12 +147,12 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
     /// A netlink message with an event as the kernel makes it; `fields` is the union of it.
-    fn message(what: u32, ack: u32, fields: &[u32]) -> Vec<u8> {
+    pub(in crate::sources::connector) fn message(what: u32, ack: u32, fields: &[u32]) -> Vec<u8> {
         let event = 16 + 4 * fields.len();
         let length = u32::try_from(36 + event).unwrap();
         let data = u16::try_from(event).unwrap();

@@ -103,13 +103,17 @@ fn messages_of_other_senders_are_skipped() {
     let other = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, protocol).unwrap();
     let bound = getsockname(&connector.socket).unwrap();
     // As any local process with CAP_NET_ADMIN could.
-    let forged = request(Operation::Listen, 1);
+    let pid = 4_194_303;
+    let forged = message::tests::message(message::PROC_EVENT_EXEC, 0, &[pid, pid]);
+    assert_eq!(parse(&forged).flatten().next(), Some(Message::Event(ProcEvent::Exec { pid })));
     if let Err(errno) = sendto(&other, &forged, SendFlags::empty(), &bound) {
         eprintln!("skipped: this kernel does not deliver it ({errno})");
         return;
     }
-    let drained = connector.drain(10_000, |_| {});
+    let mut events = Vec::new();
+    let drained = connector.drain(10_000, |event| events.push(event));
     assert_eq!(drained.skipped, 1);
+    assert!(!events.contains(&ProcEvent::Exec { pid }), "{events:?}");
 }
 
 #[test]

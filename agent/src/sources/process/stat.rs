@@ -185,7 +185,8 @@ mod tests {
         fn no_name_moves_the_fields(comm: Vec<u8>, pid: u32, start: u64) {
             let mut line = format!("{pid} (").into_bytes();
             line.extend(&comm);
-            line.extend(format!(") S 1 1 1 0 -1 0 1 0 2 0 0 0 0 0 20 0 1 0 {start} 4096 3 9\n").bytes());
+            let fields = format!(") S 1 1 1 0 -1 0 1 0 2 0 0 0 0 0 20 0 1 0 {start} 4096 3 9\n");
+            line.extend(fields.bytes());
             let stat = parse(&line).unwrap();
             prop_assert_eq!(stat.id(), ProcessId { pid, start_time: start });
             prop_assert_eq!((stat.state, stat.majflt, stat.rss), ('S', 2, Pages(3)));

@@ -15,9 +15,14 @@ use std::time::{Duration, Instant};
 struct Running(Child);
 
 impl Running {
+    /// Waits for the exec, which goes on in the child when spawn has returned.
     fn start(program: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(program);
-        Self(command.args(arguments).stdin(Stdio::piped()).spawn().unwrap())
+        let child = Self(command.args(arguments).stdin(Stdio::piped()).spawn().unwrap());
+        let cmdline = format!("/proc/{}/cmdline", child.pid());
+        let argv0 = program.as_os_str().as_bytes();
+        until(|| std::fs::read(&cmdline).unwrap().starts_with(argv0));
+        child
     }
 
     fn sleep() -> Self {
@@ -55,7 +60,7 @@ fn own_id() -> ProcessId {
     read_identity(&Roots::default(), std::process::id()).unwrap().id
 }
 
-/// Waits for what follows soon after spawn, which returns while exec still sets the memory up.
+/// Waits for what comes soon.
 fn until(holds: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !holds() {
@@ -116,9 +121,10 @@ fn open_descriptors_are_counted() {
 fn a_kept_statm_reads_until_the_process_is_reaped() {
     let mut sleep = Running::sleep();
     let kept = Kept::open(&Roots::default(), sleep.id()).unwrap();
-    until(|| kept.read().unwrap().resident > Pages(0));
-    let alive = kept.read().unwrap();
-    assert!(alive.size > alive.resident && alive.resident >= alive.shared, "{alive:?}");
+    until(|| {
+        let alive = kept.read().unwrap();
+        alive.size > alive.resident && alive.resident > alive.shared && alive.shared > Pages(0)
+    });
     sleep.kill();
     assert!(kept.read().unwrap().is_without_memory());
     sleep.reap();
@@ -201,9 +207,9 @@ fn hostile_names_forge_nothing() {
         let identity = read_identity(&Roots::default(), child.pid()).unwrap();
         assert_eq!(identity.comm, shown);
         assert_eq!(identity.ppid, std::process::id());
-        let details = read_details(&Roots::default(), identity.id).unwrap();
-        assert_eq!(details.stat.id(), identity.id);
-        assert!(details.status.vm_rss.unwrap() > Bytes::kib(1), "{details:?}");
+        let details = || read_details(&Roots::default(), identity.id).unwrap();
+        assert_eq!(details().stat.id(), identity.id);
+        until(|| details().status.vm_rss.unwrap() > Bytes::kib(100));
     }
 }
 
@@ -212,9 +218,8 @@ fn a_command_line_is_read_without_its_password() {
     let shell = Running::start(Path::new("/bin/sh"), &["-c", "read x", "--db-password", "s3cret"]);
     let roots = Roots::default();
     let id = read_identity(&roots, shell.pid()).unwrap().id;
-    let line = || read_cmdline(&roots, id, &Redactor::default()).unwrap();
-    until(|| !line().is_empty());
-    assert_eq!(line(), "/bin/sh -c read x --db-password ***");
+    let line = read_cmdline(&roots, id, &Redactor::default()).unwrap();
+    assert_eq!(line, "/bin/sh -c read x --db-password ***");
 }
 
 #[test]
