@@ -6,8 +6,8 @@
 //! syslog(2) ──── syslog ─┘
 //! ```
 //!
-//! Reads only what the kernel itself printed (facility 0), so that no process can feign a kill. Does
-//! not block, clears nothing and takes nothing from other readers of the log.
+//! Reads only what the kernel itself printed (facility 0), so that no process can feign a kill.
+//! Does not block, clears nothing and takes nothing from other readers of the log.
 
 mod kill;
 mod klogctl;
@@ -54,8 +54,8 @@ pub struct Drained {
 
 /// The kernel log, followed from where it was opened.
 ///
-/// Times: the kernel stamps its log with `local_clock`, which starts at boot like the boot clock but
-/// stands still in suspend and is not steered by NTP, so [`OomKill::at`] may be off from the
+/// Times: the kernel stamps its log with `local_clock`, which starts at boot like the boot clock
+/// but stands still in suspend and is not steered by NTP, so [`OomKill::at`] may be off from the
 /// agent's clock by the time suspended and by some seconds per month of uptime. A kill that is not
 /// `before_start` happened between this drain and the last, whatever its stamp says; under
 /// `printk.time=0` syslog(2) gives no times and the stamp is 0.
@@ -79,18 +79,23 @@ impl OomLog {
     /// # Errors
     /// [`OomLogError`] if neither `/dev/kmsg` nor syslog(2) is allowed.
     pub fn open(roots: &Roots) -> Result<Self, OomLogError> {
-        Self::open_since(roots, Stamp(i64::MAX))
+        Self::open_at(roots, None)
     }
 
     /// Opens the log and looks back over what it still holds: the first drain also reports kills
     /// from `since` on, flagged `before_start`.
     ///
-    /// Cost: one pass over the log, some 2 µs per record (thousands to 100,000s).
+    /// Cost: one pass over the log, some 6 µs per record: 5 ms for the 900 records after boot,
+    /// about a second for a full ring of 16 MiB.
     ///
     /// # Errors
     /// As [`OomLog::open`].
     pub fn open_since(roots: &Roots, since: Stamp) -> Result<Self, OomLogError> {
-        let begin = if since == Stamp(i64::MAX) { Begin::End } else { Begin::Oldest };
+        Self::open_at(roots, Some(since))
+    }
+
+    fn open_at(roots: &Roots, since: Option<Stamp>) -> Result<Self, OomLogError> {
+        let begin = if since.is_some() { Begin::Oldest } else { Begin::End };
         let kmsg = match Kmsg::open(Path::new(KMSG), begin) {
             Ok(kmsg) => return Ok(Self::following(Source::Kmsg(kmsg), since)),
             Err(error) => error,
@@ -101,12 +106,16 @@ impl OomLog {
         }
     }
 
-    fn following(source: Source, since: Stamp) -> Self {
+    /// Goes to the end of what the log holds now, keeping the kills since `since`.
+    fn following(source: Source, since: Option<Stamp>) -> Self {
         let mut log = Self { source, parser: OomParser::default(), earlier: Vec::new() };
+        if since.is_none() && matches!(log.source, Source::Kmsg(_)) {
+            return log; // It was opened at its end.
+        }
         let mut earlier = Vec::new();
         // An error shows again at the first drain, and is reported there.
         let _ = log.take(RECORDS_AT_START_MAX, &mut earlier);
-        earlier.retain(|kill| kill.at >= since);
+        earlier.retain(|kill| since.is_some_and(|since| kill.at >= since));
         earlier.iter_mut().for_each(|kill| kill.before_start = true);
         log.earlier = earlier;
         log
@@ -123,7 +132,7 @@ impl OomLog {
 
     /// Appends the kills that were logged since the last call, oldest first.
     ///
-    /// Does not block; takes a bounded number of records. Cost: by kmsg one read of 1 µs when nothing
+    /// Does not block; takes a bounded number of records. Cost: by kmsg 0.2 µs when nothing
     /// is new; by syslog(2) a copy of the whole log, so call it when `oom_kill` of `/proc/vmstat`
     /// has moved.
     ///

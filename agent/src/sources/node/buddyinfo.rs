@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(unusable_free_index(&[512, 0, 0, 0, 0, 0, 0, 0, 0, 1], 9), 0.5);
         assert_eq!(unusable_free_index(&[7, 3, 1], 9), 1.0);
         assert_eq!(unusable_free_index(&[0, 0, 0], 0), 1.0);
-        // DMA32 above: 2,947 of 773,011 − … pages lie below order 9.
+        // DMA32: 1,843 of 772,915 free pages lie in blocks below order 9.
         let dma32 = &parse(LINUX_6_18).unwrap()[1];
         assert_eq!(unusable_free_index(&dma32.free_blocks, 9), 0.002);
     }

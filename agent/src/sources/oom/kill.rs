@@ -18,8 +18,8 @@ pub struct OomKill {
     pub killer_pid: Option<u32>,
     pub killer_comm: Option<String>,
     pub constraint: Constraint,
-    /// The kernel's `global_oom`: it was not the limit of a memory cgroup. `constraint` says whether
-    /// only a cpuset or a memory policy was short or the whole node.
+    /// The kernel's `global_oom`: it was not the limit of a memory cgroup. `constraint` says
+    /// whether only a cpuset or a memory policy was short or the whole node.
     pub global: bool,
     /// The victim died because `memory.oom.group` of its cgroup is set, not for its own size.
     pub group: bool,

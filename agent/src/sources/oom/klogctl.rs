@@ -1,7 +1,7 @@
 //! The one unsafe edge of this source: syslog(2), for which no safe wrapper is at hand.
 //!
-//! Header: `include/linux/syslog.h` (the action numbers); manual: syslog(2), klogctl(3). Only the two
-//! actions that change nothing are here.
+//! Header: `include/linux/syslog.h` (the action numbers); manual: syslog(2), klogctl(3). Only the
+//! two actions that change nothing are here.
 
 #![expect(unsafe_code, reason = "klogctl is a bare libc call")]
 

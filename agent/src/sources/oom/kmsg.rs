@@ -108,7 +108,8 @@ impl Kmsg {
         Ok(Self { file, buffer: vec![0; RECORD_BYTES_MAX], expected: None, overwritten: false })
     }
 
-    /// The next record, or None if there is none yet. Cost: one read, 1 to 2 µs.
+    /// The next record, or None if there is none yet. Cost: one read; 0.2 µs if there is none, else
+    /// some 6 µs, most of it the kernel's escaping.
     pub(super) fn next(&mut self) -> io::Result<Option<Entry>> {
         loop {
             let record = match self.file.read(&mut self.buffer) {

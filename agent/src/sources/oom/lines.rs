@@ -1,9 +1,9 @@
 //! The single lines of an OOM report, each parsed for itself. Pure; remembers nothing.
 //!
-//! Source: `dump_header`, `dump_task`, `dump_oom_summary` and `__oom_kill_process` in mm/oom_kill.c,
-//! `mem_cgroup_print_oom_context` and `mem_cgroup_print_oom_meminfo` in mm/memcontrol.c, Linux 4.9
-//! to 6.18. A comm holds up to 15 bytes of anything and a cgroup path may hold commas, so fields
-//! are found by their markers and a comm by what must follow it.
+//! Source: `dump_header`, `dump_task`, `dump_oom_summary` and `__oom_kill_process` in
+//! mm/oom_kill.c, `mem_cgroup_print_oom_context` and `mem_cgroup_print_oom_meminfo` in
+//! mm/memcontrol.c, Linux 4.9 to 6.18. A comm holds up to 15 bytes of anything and a cgroup path
+//! may hold commas, so fields are found by their markers and a comm by what must follow it.
 
 use super::kill::{Constraint, TaskDump};
 use crate::units::{Bytes, Limit, Pages};

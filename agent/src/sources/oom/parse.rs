@@ -12,8 +12,8 @@
 //! ```
 //!
 //! The kernel prints all this under `oom_lock`, so two reports never mix; lines of other subsystems
-//! do come between, and lines get lost: the report is rate limited (10 in 5 s) but kills are not, and
-//! the ring overwrites. So a kill takes a report's facts only if the report is about its pid.
+//! do come between, and lines get lost: the report is rate limited (10 in 5 s) but kills are not,
+//! and the ring overwrites. So a kill takes a report's facts only if the report is about its pid.
 
 use super::kill::{Constraint, OomKill, TaskDump};
 use super::lines::{self, Killed, Summary};
@@ -146,8 +146,7 @@ impl OomParser {
     fn report_of(&mut self, pid: u32, at: Stamp) -> Option<Report> {
         let same = self.pending.iter().position(|report| report.summary.pid == pid);
         let near = || self.pending.iter().rposition(|report| at.since(report.at) <= CLOSE);
-        let index = if self.group.is_some() { same } else { same.or_else(near) };
-        index.and_then(|index| self.pending.remove(index))
+        same.or_else(near).and_then(|index| self.pending.remove(index))
     }
 
     fn open_group(&mut self, memcg: &str, at: Stamp) {

@@ -46,6 +46,10 @@ impl Drop for Memcg {
     }
 }
 
+fn open_syslog() -> OomLog {
+    OomLog::following(Source::Syslog(Syslog::probe().unwrap()), None)
+}
+
 fn our_kills(log: &mut OomLog, memcg: &Memcg) -> Vec<OomKill> {
     let mut kills = Vec::new();
     while log.drain(&mut kills).unwrap().more {}
@@ -64,8 +68,7 @@ fn a_real_kill_in_a_memory_cgroup_is_seen_with_its_victim_and_its_limit() {
             return;
         }
     };
-    let mut by_syslog =
-        OomLog::following(Source::Syslog(Syslog::probe().unwrap()), Stamp(i64::MAX));
+    let mut by_syslog = open_syslog();
     assert_eq!((by_kmsg.how(), by_syslog.how()), ("kmsg", "syslog"));
     assert_eq!(our_kills(&mut by_kmsg, &memcg), []);
 
@@ -94,6 +97,25 @@ fn a_real_kill_in_a_memory_cgroup_is_seen_with_its_victim_and_its_limit() {
     assert_eq!(our_kills(&mut later, &memcg), []);
 }
 
+#[test]
+fn a_kill_that_a_process_feigns_is_not_believed() {
+    let feigned = "Out of memory: Killed process 1 (plimsoll-feign) total-vm:1kB, anon-rss:1kB";
+    let Ok(mut by_kmsg) = OomLog::open(&Roots::default()) else {
+        eprintln!("skipped: no kernel log");
+        return;
+    };
+    let mut by_syslog = open_syslog();
+    if let Err(error) = fs::write("/dev/kmsg", feigned) {
+        eprintln!("skipped: /dev/kmsg: {error}");
+        return;
+    }
+    for log in [&mut by_kmsg, &mut by_syslog] {
+        let mut kills = Vec::new();
+        while log.drain(&mut kills).unwrap().more {}
+        assert!(kills.iter().all(|kill| kill.victim_comm != "plimsoll-feign"), "{}", log.how());
+    }
+}
+
 /// Prints what a drain costs; run with `--no-capture` to see it.
 #[test]
 fn a_drain_that_finds_nothing_is_cheap() {
@@ -101,8 +123,7 @@ fn a_drain_that_finds_nothing_is_cheap() {
         eprintln!("skipped: no kernel log");
         return;
     };
-    let mut by_syslog =
-        OomLog::following(Source::Syslog(Syslog::probe().unwrap()), Stamp(i64::MAX));
+    let mut by_syslog = open_syslog();
     let mut kills = Vec::new();
     for (log, rounds) in [(&mut log, 1000), (&mut by_syslog, 20)] {
         let started = std::time::Instant::now();

@@ -141,6 +141,30 @@ fn kills_that_come_in_another_order_than_their_summaries_keep_their_own_facts() 
     assert_eq!(who, [(2, Some("/m2")), (1, Some("/m1"))]);
 }
 
+/// `__oom_kill_process` names a live thread if the chosen process's leader has exited.
+#[test]
+fn a_thread_killed_for_its_process_takes_the_report_only_if_it_follows_closely() {
+    let memcg_after = |delay| {
+        let mut messages = messages(GROUP_6_12);
+        messages.truncate(messages.iter().position(|(m, _)| m.contains("Killed")).unwrap());
+        let at = messages.last().unwrap().1.plus(delay);
+        let line = "Memory cgroup out of memory: Killed process 9190 (io) total-vm:1kB";
+        messages.push((line.into(), at));
+        kills(&messages).remove(0).oom_memcg
+    };
+    assert_eq!(memcg_after(Duration::from_millis(5)).as_deref(), Some("/job"));
+    assert_eq!(memcg_after(Duration::from_secs(5)), None);
+}
+
+#[test]
+fn a_task_dump_without_the_victim_is_anothers() {
+    let mut messages = messages(MEMCG_V1_4_19);
+    let (last, _) = messages.last_mut().unwrap();
+    *last = last.replace("3290", "3999");
+    let kill = kills(&messages).remove(0);
+    assert_eq!((kill.victim_pid, kill.memcg, kill.killer_pid), (3999, None, None));
+}
+
 #[test]
 fn a_summary_printed_in_pieces_is_put_together() {
     let pieces = [
