@@ -12,6 +12,7 @@
 
 pub mod budget;
 pub mod cadence;
+mod asking;
 mod cgroups;
 mod deep;
 mod discovery;
@@ -20,6 +21,7 @@ mod health;
 mod judging;
 mod node;
 mod processes;
+mod rounds;
 mod standing;
 mod state;
 mod sweep;
@@ -28,7 +30,10 @@ pub mod wheel;
 mod workloads;
 
 pub use cgroups::{Cgroup, Cgroups};
+pub use deep::Deep;
+pub use discovery::Discovery;
 pub use events::EventLog;
+pub use judging::verdict_of;
 pub use health::Health;
 pub use node::Node;
 pub use processes::{Process, Processes};

@@ -11,7 +11,7 @@ use crate::sources::cgroup::Layout;
 use crate::sources::connector::Connector;
 use crate::sources::node::host;
 use crate::sources::oom::OomLog;
-use crate::sources::process::{Redactor};
+use crate::sources::process::{Redactor, list_pids};
 use crate::units::Bytes;
 use parking_lot::Mutex;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! The agent's own cost, as it reports it of itself.
 
 use crate::sampler::State;
+use crate::sources::process::statm;
 use crate::units::Bytes;
 use crate::view::OwnView;
 use rustix::time::{ClockId, clock_gettime};
@@ -15,15 +16,12 @@ pub(super) fn own(state: &State) -> OwnView {
     let counted = |map: &std::collections::BTreeMap<&'static str, u64>| {
         map.iter().map(|(&name, &n)| (name.to_owned(), n)).collect()
     };
-    let own_pid = std::process::id();
     OwnView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: state.clock.now().since(state.started).as_secs_f64(),
         cpu_seconds_total: cpu_seconds(),
         sampler_cpu_seconds_total: counters.sampler_cpu.as_secs_f64(),
-        rss_bytes: crate::sources::process::read_own_rss().unwrap_or_else(|| {
-            state.processes.by_pid(own_pid).map_or(Bytes::ZERO, |p| p.track.split.used)
-        }),
+        rss_bytes: own_rss().unwrap_or_default(),
         allocator_allocated_bytes: bytes(stats::allocated::read()),
         allocator_active_bytes: bytes(stats::active::read()),
         allocator_resident_bytes: bytes(stats::resident::read()),
@@ -53,4 +51,9 @@ pub(super) fn own(state: &State) -> OwnView {
 fn cpu_seconds() -> f64 {
     let t = clock_gettime(ClockId::ProcessCPUTime);
     t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
+}
+
+fn own_rss() -> Option<Bytes> {
+    let statm = statm::parse(&std::fs::read("/proc/self/statm").ok()?).ok()?;
+    Some(statm.resident.to_bytes(Bytes(rustix::param::page_size() as u64)))
 }

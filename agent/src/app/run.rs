@@ -59,8 +59,7 @@ pub fn run(
                 _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
             }
         })
-        .await
-        .map_err(RunError::Start)?;
+        .await;
         handle.stop();
         Ok(())
     })

@@ -194,6 +194,19 @@ pub fn killed(state: &mut State, kill: &OomKill, now: Stamp) {
     state.events.emit(EventKind::Incident, state.clock.rfc3339(kill.at), &change.alert);
 }
 
+/// The kernel's counter of kills moved, and nobody saw whom it took.
+pub fn kills_counted(state: &mut State, before: Option<u64>, after: Option<u64>, now: Stamp) {
+    let (Some(before), Some(after)) = (before, after) else { return };
+    let kills = after.saturating_sub(before);
+    if kills == 0 {
+        return;
+    }
+    state.counters.oom_kills += kills;
+    tracing::warn!(kills, "the kernel killed for want of memory; the log that names whom is closed");
+    let seen = serde_json::json!({ "kills": kills, "victim": null, "source": "vmstat oom_kill" });
+    state.events.emit(EventKind::Incident, state.clock.rfc3339(now), &seen);
+}
+
 /// The label and the judgement of a target as the documents show them; None if it is not watched.
 #[must_use]
 pub fn verdict_of(state: &State, target: &Target) -> Option<Verdict> {

@@ -44,13 +44,13 @@ impl Node {
 #[must_use]
 pub fn split_of(quick: &Quick) -> Option<Split> {
     let meminfo = quick.meminfo.as_ref().ok()?;
-    let shmem = meminfo.get("Shmem").unwrap_or_default();
-    let cached = meminfo.get("Cached").unwrap_or_default();
-    let buffers = meminfo.get("Buffers").unwrap_or_default();
-    let free = meminfo.mem_available().or(meminfo.mem_free())?;
+    let shmem = meminfo.shmem().unwrap_or_default();
+    let cached = meminfo.cached().unwrap_or_default();
+    let buffers = meminfo.buffers().unwrap_or_default();
+    let free = meminfo.mem_available().unwrap_or(meminfo.mem_free());
     Some(Split {
         used: meminfo.mem_total() - free,
-        anon: meminfo.get("AnonPages").unwrap_or_default(),
+        anon: meminfo.anon_pages().unwrap_or_default(),
         file: cached + buffers - shmem,
         shmem,
         swap: meminfo.swap_total().unwrap_or_default() - meminfo.swap_free().unwrap_or_default(),

@@ -48,8 +48,8 @@ impl Drop for Cages {
 }
 
 fn make_under(layout: &Layout) -> io::Result<PathBuf> {
-    let base = layout.root();
-    sweep_stale(base);
+    let base = layout.dir("/");
+    sweep_stale(&base);
     let root = base.join(format!("{PREFIX}{}", std::process::id()));
     let made = build(&root, layout.version());
     if made.is_err() {

@@ -56,7 +56,7 @@ impl SmapsRollup {
 /// correct for the machine.
 #[must_use]
 pub fn predicted_stall(rss: Bytes, vmas: Option<u64>) -> Duration {
-    const SECONDS_PER_BYTE: f64 = 2.6e-3 / Bytes::mib(1024).as_f64();
+    const SECONDS_PER_BYTE: f64 = 7e-3 / Bytes::mib(1024).as_f64();
     const SECONDS_PER_VMA: f64 = 0.15e-6;
     let vmas = Bytes(vmas.unwrap_or(0)).as_f64();
     Duration::from_secs_f64(rss.as_f64() * SECONDS_PER_BYTE + vmas * SECONDS_PER_VMA)

@@ -1,0 +1,152 @@
+//! What the sampler does in rounds: look who is there, read the node, hear of kills, keep its own
+//! account, write the history down.
+
+use super::budget::Shed;
+use super::state::State;
+use super::sweep::enter_cgroup;
+use super::thread::{Run, thread_cpu};
+use super::{judging, node};
+use crate::clock::Stamp;
+use crate::sources::ReadError;
+use crate::sources::node::{Quick, read_quick};
+
+impl Run {
+    /// Cgroups first, so that a process finds the one it is in.
+    pub(super) fn discover(&mut self, state: &mut State, now: Stamp) {
+        self.sampler.discovery.listen(state, now);
+        let first = state.cgroups.is_empty();
+        if self.timetable.walk.due(now) || first {
+            self.walk_cgroups(state, now);
+        }
+        let wanted = self.sampler.discovery.take_rescan_wanted();
+        if self.timetable.rescan.due(now) || wanted {
+            match self.sampler.discovery.rescan(state, now) {
+                Ok(()) => process_health(state),
+                Err(e) => state.health.unavailable("process", e.to_string()),
+            }
+        }
+    }
+
+    pub(super) fn walk_cgroups(&mut self, state: &mut State, now: Stamp) {
+        let Some(layout) = state.cgroup_layout.clone() else { return };
+        self.paths.clear();
+        let room = state.config.sampling.cgroups_max;
+        match layout.walk(room, &mut self.paths) {
+            Ok(walked) if walked.truncated => state.health.degraded(
+                "cgroup",
+                layout.describe(),
+                format!("more than {room} cgroups: raise sampling.cgroups_max"),
+            ),
+            Ok(_) => state.health.ok("cgroup", layout.describe()),
+            Err(ReadError::Gone) => {}
+            Err(e) => state.health.degraded("cgroup", layout.describe(), e.to_string()),
+        }
+        for path in &self.paths {
+            if state.cgroups.find(path).is_none() {
+                enter_cgroup(state, path, now);
+            }
+        }
+    }
+
+    pub(super) fn read_node(&mut self, state: &mut State, now: Stamp) {
+        let quick = read_quick(&self.sampler.roots);
+        state.counters.sampled("node", 1);
+        node_health(state, &quick);
+        if let Some(split) = node::split_of(&quick) {
+            state.node.track.split = split;
+            state.node.track.read_at = now;
+            state.history.push(state.node.track.series, now, split);
+        }
+        let kills = quick.vmstat.as_ref().ok().and_then(|v| v.oom_kill());
+        state.node.quick = Some(quick);
+        if self.sampler.oom_log.is_none() {
+            judging::kills_counted(state, self.vmstat_kills, kills, now);
+        }
+        self.vmstat_kills = kills.or(self.vmstat_kills);
+        let tick = state.wheel.tick_at(now);
+        if state.node.track.judge_due <= tick {
+            judging::judge_node(state, now);
+        }
+    }
+
+    pub(super) fn hear_kills(&mut self, state: &mut State, now: Stamp) {
+        let Some(log) = &mut self.sampler.oom_log else { return };
+        self.kills.clear();
+        match log.drain(&mut self.kills) {
+            Ok(drained) => state.counters.kernel_log_lost += drained.lost,
+            Err(e) => state.health.degraded("oom_log", "counters only", e.to_string()),
+        }
+        for kill in self.kills.drain(..) {
+            judging::killed(state, &kill, now);
+        }
+    }
+
+    /// Holds the sampler's CPU time against its budget.
+    pub(super) fn account(&mut self, state: &mut State, now: Stamp) {
+        let cpu = thread_cpu();
+        let used = cpu.saturating_sub(self.cpu_before);
+        let ready = state.ready_at.is_some();
+        // The first sweep reads everything at once and is not held against the budget.
+        if ready {
+            let shed = self.shedder.observe(used, now.since(self.observed_at));
+            let share = self.shedder.last_share() * 100.0;
+            match shed {
+                Shed::Began => state.health.degraded(
+                    "cpu_budget",
+                    "the least urgent targets less often",
+                    format!("sampling took {share:.1} % of a core; raise sampling.cpu_budget"),
+                ),
+                Shed::Ended => state.health.ok("cpu_budget", "all targets at their own pace"),
+                Shed::Unchanged => {}
+            }
+        }
+        self.cpu_before = cpu;
+        self.observed_at = now;
+        state.counters.sampler_cpu = cpu;
+        state.counters.shed_factor = self.shedder.factor();
+    }
+
+    pub(super) fn flush(&mut self, state: &mut State, now: Stamp) {
+        let Some(writer) = &mut self.sampler.writer else { return };
+        self.frame.clear();
+        writer.encode(&mut state.history, now, state.clock.unix_ms(now), &mut self.frame);
+        writer.submit(std::mem::take(&mut self.frame));
+        state.counters.flush_failures = writer.failures();
+        match writer.health() {
+            None => state.health.ok("history", "kept on disk"),
+            Some(why) => state.health.degraded("history", "kept in RAM only", why),
+        }
+    }
+}
+
+fn process_health(state: &mut State) {
+    let sees = format!("{} processes", state.processes.len());
+    if state.counters.untracked > 0 {
+        let why = format!(
+            "{} more are left out: raise sampling.processes_max",
+            state.counters.untracked
+        );
+        state.health.degraded("process", sees, why);
+    } else {
+        state.health.ok("process", sees);
+    }
+}
+
+fn node_health(state: &mut State, quick: &Quick) {
+    let problems: Vec<String> = [
+        quick.meminfo.as_ref().err().map(ToString::to_string),
+        quick.vmstat.as_ref().err().map(ToString::to_string),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if problems.is_empty() {
+        state.health.ok("node", "meminfo, vmstat");
+    } else {
+        state.health.degraded("node", "what is left", problems.join("; "));
+    }
+    match &quick.psi {
+        Ok(_) => state.health.ok("psi", "node memory pressure"),
+        Err(e) => state.health.unavailable("psi", format!("{e}; boot with psi=1")),
+    }
+}
