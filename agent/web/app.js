@@ -18,16 +18,33 @@ const list = (value) => (Array.isArray(value) ? value : []);
 
 /** The newest of each document, whichever page needs it. */
 const data = {
-  node: null, health: null, verdicts: [], alerts: [], cgroups: [], processes: [], total: 0,
-  events: [], stream: { live: false, since: null },
+  node: null,
+  health: null,
+  verdicts: [],
+  alerts: [],
+  cgroups: [],
+  processes: [],
+  total: 0,
+  events: [],
+  stream: { live: false, since: null },
 };
 
 const READERS = {
-  node: async () => { data.node = await get("node"); },
-  health: async () => { data.health = await health(); },
-  verdicts: async () => { data.verdicts = list(await get("verdicts")); },
-  alerts: async () => { data.alerts = list(await get("alerts")); },
-  cgroups: async () => { data.cgroups = list(await get("cgroups")); },
+  node: async () => {
+    data.node = await get("node");
+  },
+  health: async () => {
+    data.health = await health();
+  },
+  verdicts: async () => {
+    data.verdicts = list(await get("verdicts"));
+  },
+  alerts: async () => {
+    data.alerts = list(await get("alerts"));
+  },
+  cgroups: async () => {
+    data.cgroups = list(await get("cgroups"));
+  },
   processes: async () => {
     const { processes, total } = await get("processes", { sort: agentSort(), limit: LIMIT });
     data.processes = list(processes);
@@ -48,7 +65,10 @@ function watchPage(tab) {
     element: h("div", { class: "page" }, top.element, below.element),
     needs: needs.filter(Boolean),
     toggleSuspects: below.toggleSuspects,
-    update() { top.update(data); below.update(data); },
+    update() {
+      top.update(data);
+      below.update(data);
+    },
   };
 }
 
@@ -60,7 +80,9 @@ function pageOf(route) {
     try {
       const target = decodeURIComponent(id);
       return { nav: "watch", title: target, back: true, ...targetPage(target, range) };
-    } catch { /* a broken address: show the list */ }
+    } catch {
+      /* a broken address: show the list */
+    }
   }
   const tab = TABS.find((one) => one.route === name) ?? TABS[0];
   return { nav: "watch", title: tab.label, list: true, ...watchPage(tab) };
@@ -126,8 +148,10 @@ function tell(failed) {
   const gone = failed.find((error) => error instanceof Unreachable);
   if (gone) {
     unreachableSince ??= new Date();
-    banner(`The agent cannot be reached since ${clock(unreachableSince)}. `
-      + (loaded ? "What you see is from before. Trying again…" : "Trying again…"));
+    banner(
+      `The agent cannot be reached since ${clock(unreachableSince)}. ` +
+        (loaded ? "What you see is from before. Trying again…" : "Trying again…"),
+    );
     return;
   }
   unreachableSince = null;
@@ -170,6 +194,7 @@ function showStream(stream) {
   shown.dataset.state = stream.live ? "live" : "down";
   setText(shown, stream.live ? "live" : `reconnecting… stale since ${clock(stream.since)}`);
   refresh();
+  void poll();
 }
 
 // --- The keyboard ----------------------------------------------------------------------------
@@ -187,7 +212,10 @@ function moveRow(by) {
 }
 
 const KEYS = {
-  "/": () => { $("filter")?.focus(); $("filter")?.select(); },
+  "/": () => {
+    $("filter")?.focus();
+    $("filter")?.select();
+  },
   j: () => moveRow(1),
   ArrowDown: () => moveRow(1),
   k: () => moveRow(-1),

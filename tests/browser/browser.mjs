@@ -3,13 +3,19 @@
 import { chromium } from "playwright-core";
 
 const ARGUMENTS = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-  "--disable-background-networking", "--disable-component-update", "--disable-sync",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
 ];
 
 export function launch() {
   return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGUMENTS,
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ARGUMENTS,
   });
 }
 
@@ -24,4 +30,16 @@ export async function openPage(browser, url, options = {}) {
   });
   await page.goto(url);
   return { page, wrongs, close: () => context.close() };
+}
+
+/** The share of the chart's pixels that are painted at all. */
+export function paintedShare(page) {
+  return page.evaluate(() => {
+    const canvas = document.querySelector(".plot canvas");
+    const { width, height } = canvas;
+    const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+    let painted = 0;
+    for (let i = 3; i < data.length; i += 4) painted += data[i] > 0 ? 1 : 0;
+    return painted / (width * height);
+  });
 }

@@ -19,7 +19,8 @@ export class Unreachable extends Error {}
 /** Reads one document. Throws `Problem` or `Unreachable`. */
 export async function get(path, parameters = {}) {
   const query = new URLSearchParams(
-    Object.entries(parameters).filter(([, value]) => value !== undefined));
+    Object.entries(parameters).filter(([, value]) => value !== undefined),
+  );
   const url = `api/v1/${path}${query.size ? `?${query}` : ""}`;
   const { response, body } = await read(url);
   if (!response.ok) {

@@ -1,5 +1,6 @@
 // A target's memory over time: its parts stacked, the limit as the load line, and the fan of the
-// forecast from now to the limit. Drawn by uPlot; the words beneath say the same to who cannot see it.
+// forecast from now to the limit. Drawn by uPlot; the words beneath say the same to those who
+// cannot see it.
 
 import { h, setText } from "./dom.js";
 import { bytes, clock, day, duration } from "./format.js";
@@ -12,8 +13,11 @@ const STEPS = Array.from({ length: 51 }, (_, power) => 2 ** power);
 export function align(base, points, tolerance) {
   let at = 0;
   return base.map((time) => {
-    while (at + 1 < points.length
-      && Math.abs(points[at + 1][0] - time) <= Math.abs(points[at][0] - time)) at += 1;
+    while (
+      at + 1 < points.length &&
+      Math.abs(points[at + 1][0] - time) <= Math.abs(points[at][0] - time)
+    )
+      at += 1;
     const nearest = points[at];
     return nearest && Math.abs(nearest[0] - time) <= tolerance ? nearest[1] : null;
   });
@@ -26,10 +30,12 @@ export function align(base, points, tolerance) {
 export function stack(series, step) {
   const times = series.used.map(([time]) => time);
   const used = series.used.map(([, value]) => value);
-  const part = Object.fromEntries(["anon", "shmem", "file", "swap"].map((key) =>
-    [key, align(times, series[key] ?? [], step)]));
-  part.other = used.map((total, i) => (total === null ? null
-    : Math.max(0, total - part.anon[i] - part.shmem[i] - part.file[i])));
+  const part = Object.fromEntries(
+    ["anon", "shmem", "file", "swap"].map((key) => [key, align(times, series[key] ?? [], step)]),
+  );
+  part.other = used.map((total, i) =>
+    total === null ? null : Math.max(0, total - part.anon[i] - part.shmem[i] - part.file[i]),
+  );
   const sums = [];
   let below = used.map(() => 0);
   for (const { key } of PARTS) {
@@ -39,10 +45,12 @@ export function stack(series, step) {
   return { times, used, part, sums };
 }
 
-/** How far the chart reaches: past now where there is a forecast, and up to the limit if it is near. */
+/** How far the chart reaches: past now for a forecast, and up to the limit if it is near. */
 export function extent({ from, to, used, limit, eta }) {
   const range = to - from;
-  const ahead = eta ? Math.min(eta.p90 * 1.1, range * 0.5) : 0;
+  // The whole fan if it fits beside the past; else only where it sets out to.
+  const fits = eta !== null && eta.p50 <= range * 1.5;
+  const ahead = eta === null ? 0 : fits ? Math.min(eta.p90 * 1.1, range * 1.6) : range * 0.35;
   const top = Math.max(1, ...used.filter(Number.isFinite));
   const near = limit !== null && (limit <= top * 3 || (eta !== null && eta.p10 < ahead));
   return { from, to: to + ahead, top: near ? Math.max(limit, top) * 1.08 : top * 1.15, near };
@@ -58,7 +66,7 @@ export function chart() {
   let plot = null;
   let shown = null;
 
-  // uPlot wants plain colours; the probe resolves the style sheet's variables for the current theme.
+  // uPlot wants plain colours; the probe resolves the style sheet's variables for this theme.
   const colour = (name) => {
     probe.style.color = `var(--${name})`;
     return getComputedStyle(probe).color;
@@ -75,9 +83,21 @@ export function chart() {
     const { parts, times } = shown;
     const i = index ?? times.length - 1;
     legend.replaceChildren(
-      h("li", { class: "quiet" }, Number.isFinite(times[i]) ? clock(new Date(times[i] * 1000)) : ""),
-      ...parts.map(({ key, label, means, values }) => h("li", { title: means },
-        h("i", { class: `swatch part-${key}` }), `${label} `, h("b", {}, bytes(values[i])))));
+      h(
+        "li",
+        { class: "quiet" },
+        Number.isFinite(times[i]) ? clock(new Date(times[i] * 1000)) : "",
+      ),
+      ...parts.map(({ key, label, means, values }) =>
+        h(
+          "li",
+          { title: means },
+          h("i", { class: `swatch part-${key}` }),
+          `${label} `,
+          h("b", {}, bytes(values[i])),
+        ),
+      ),
+    );
   };
 
   const resized = new ResizeObserver(() => {
@@ -93,11 +113,28 @@ export function chart() {
       const stacked = stack(series, frame.step);
       const limit = Number.isFinite(frame.limit) ? frame.limit : null;
       const eta = limit !== null && Number.isFinite(frame.eta?.p50) ? frame.eta : null;
-      const parts = [{ key: "used", label: "used", means: "what the limit is held against", values: stacked.used },
+      const parts = [
+        {
+          key: "used",
+          label: "used",
+          means: "what the limit is held against",
+          values: stacked.used,
+        },
         ...PARTS.map((part) => ({ ...part, values: stacked.part[part.key] })).toReversed(),
-        { key: "swap", label: "swap", means: "moved out to swap, not part of used", values: stacked.part.swap }]
-        .filter(({ values }) => values.some((value) => value > 0));
-      shown = { ...stacked, parts, limit, eta, extent: extent({ ...frame, used: stacked.used, limit, eta }) };
+        {
+          key: "swap",
+          label: "swap",
+          means: "moved out to swap, not part of used",
+          values: stacked.part.swap,
+        },
+      ].filter(({ values }) => values.some((value) => value > 0));
+      shown = {
+        ...stacked,
+        parts,
+        limit,
+        eta,
+        extent: extent({ ...frame, used: stacked.used, limit, eta }),
+      };
       build();
       showLegend(null);
       const text = describe(shown, frame);
@@ -115,13 +152,17 @@ export function chart() {
 function describe({ used, limit, eta, extent: { near } }, { label }) {
   const values = used.filter(Number.isFinite);
   if (!values.length) return `No history in the last ${label}.`;
-  const parts = [`Last ${label}: between ${bytes(Math.min(...values))} and ${bytes(Math.max(...values))}, `
-    + `now ${bytes(values.at(-1))}.`];
+  const parts = [
+    `Last ${label}: between ${bytes(Math.min(...values))} and ${bytes(Math.max(...values))}, ` +
+      `now ${bytes(values.at(-1))}.`,
+  ];
   if (limit === null) parts.push("No limit.");
   else parts.push(`Limit ${bytes(limit)}${near ? "" : ", above this chart"}.`);
   if (eta) {
-    parts.push(`Forecast: reached in ${duration(eta.p50)} (80 % between ${duration(eta.p10)} and `
-      + `${duration(eta.p90)}).`);
+    parts.push(
+      `Forecast: reached in ${duration(eta.p50)} (80 % between ${duration(eta.p10)} and ` +
+        `${duration(eta.p90)}).`,
+    );
   }
   return parts.join(" ");
 }
@@ -131,8 +172,10 @@ const columns = ({ times, sums, part }) => [times, ...sums.toReversed(), part.sw
 
 function options(shown, colour, width, showLegend) {
   const axis = {
-    stroke: colour("quiet"), font: "12px system-ui, sans-serif",
-    grid: { stroke: colour("grid"), width: 1 }, ticks: { show: false },
+    stroke: colour("quiet"),
+    font: "12px system-ui, sans-serif",
+    grid: { stroke: colour("grid"), width: 1 },
+    ticks: { show: false },
   };
   return {
     width,
@@ -145,15 +188,26 @@ function options(shown, colour, width, showLegend) {
       y: { range: () => [0, shown.extent.top] },
     },
     axes: [
-      { ...axis, values: (_, splits) => timeLabels(splits, shown.extent) },
+      { ...axis, size: 32, values: (_, splits) => timeLabels(splits, shown.extent) },
       { ...axis, size: 68, incrs: STEPS, values: (_, splits) => splits.map(bytes) },
     ],
-    series: [{},
+    series: [
+      {},
       ...PARTS.toReversed().map(({ key, label }) => ({
-        label, stroke: colour(`part-${key}-line`), fill: colour(`part-${key}`), width: 1,
+        label,
+        stroke: colour(`part-${key}-line`),
+        fill: colour(`part-${key}`),
+        width: 1,
         points: { show: false },
       })),
-      { label: "swap", stroke: colour("part-swap"), width: 1.5, dash: [2, 3], points: { show: false } }],
+      {
+        label: "swap",
+        stroke: colour("part-swap"),
+        width: 1.5,
+        dash: [2, 3],
+        points: { show: false },
+      },
+    ],
     hooks: {
       draw: [(u) => drawAhead(u, shown, colour)],
       setCursor: [(u) => showLegend(u.cursor.idx)],
@@ -172,7 +226,6 @@ function timeLabels(splits, { from, to }) {
   });
 }
 
-/** The limit's line with its mark, and the fan from the last reading to where it meets the limit. */
 function drawAhead(u, { times, used, limit, eta, extent: { near } }, colour) {
   const { ctx, bbox } = u;
   const scale = window.devicePixelRatio || 1;
@@ -200,7 +253,6 @@ function drawAhead(u, { times, used, limit, eta, extent: { near } }, colour) {
     ctx.moveTo(x0, y0);
     ctx.lineTo(hit(eta.p50), end);
     ctx.stroke();
-    ctx.setLineDash([]);
   }
   if (limit !== null && near) drawLimit(ctx, bbox, y(limit), scale, colour);
   ctx.restore();
@@ -208,6 +260,7 @@ function drawAhead(u, { times, used, limit, eta, extent: { near } }, colour) {
 
 function drawLimit(ctx, { left, width }, level, scale, colour) {
   const centre = left + 26 * scale;
+  ctx.setLineDash([]); // uPlot leaves the dashes of the swap line behind
   ctx.strokeStyle = colour("alarm");
   ctx.lineWidth = 2 * scale;
   ctx.beginPath();
@@ -219,5 +272,7 @@ function drawLimit(ctx, { left, width }, level, scale, colour) {
   ctx.stroke();
   ctx.fillStyle = colour("alarm");
   ctx.font = `600 ${12 * scale}px system-ui, sans-serif`;
-  ctx.fillText("limit", centre + 12 * scale, level - 5 * scale);
+  ctx.textAlign = "left";
+  ctx.textBaseline = "bottom";
+  ctx.fillText("limit", centre + 12 * scale, level - 3 * scale);
 }

@@ -21,11 +21,13 @@ function fill(element, attributes, children) {
     if (typeof value === "function") element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  element.append(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined),
+  );
   return element;
 }
 
-/** Text that came from elsewhere (a comm, a path, a label): isolated, with its tricks made visible. */
+/** Text from elsewhere (a comm, a path, a label): isolated, its tricks made visible. */
 export function foreign(text, className = "") {
   return h("bdi", { class: `foreign ${className}`, dir: "ltr" }, visible(text));
 }
@@ -35,7 +37,9 @@ export function foreign(text, className = "") {
  * reader's selection and scroll stay. For parts without listeners.
  */
 export function renew(box, ...children) {
-  const wanted = children.flat(Infinity).filter((child) => child !== null && child !== undefined)
+  const wanted = children
+    .flat(Infinity)
+    .filter((child) => child !== null && child !== undefined)
     .map((child) => (typeof child === "string" ? document.createTextNode(child) : child));
   wanted.forEach((child, i) => {
     const old = box.childNodes[i];
@@ -43,7 +47,8 @@ export function renew(box, ...children) {
     else if (old.nodeName !== child.nodeName) old.replaceWith(child);
     else if (old.nodeType === Node.TEXT_NODE) setData(old, child.data);
     else {
-      for (const { name } of [...old.attributes]) if (!child.hasAttribute(name)) old.removeAttribute(name);
+      for (const { name } of [...old.attributes])
+        if (!child.hasAttribute(name)) old.removeAttribute(name);
       for (const { name, value } of child.attributes) {
         if (name === "style") old.style.cssText = child.style.cssText;
         else if (old.getAttribute(name) !== value) old.setAttribute(name, value);

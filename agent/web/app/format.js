@@ -30,7 +30,12 @@ export function rate(perSecond) {
 export function duration(seconds) {
   if (!known(seconds)) return NONE;
   const whole = Math.max(0, Math.round(seconds));
-  const steps = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const steps = [
+    [86400, "d"],
+    [3600, "h"],
+    [60, "min"],
+    [1, "s"],
+  ];
   const first = steps.findIndex(([size]) => whole >= size);
   if (first < 0) return "0 s";
   const [size, unit] = steps[first];
@@ -85,8 +90,11 @@ export function quantity(value, unit) {
 const TRICKS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\u115f\u1160\u3164\uffa0]/gu;
 const NAMED = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0" };
 
-/** Foreign text with everything invisible or misleading written out, such as `\n` or `‹202E›`. */
+/** Foreign text with all that is invisible or misleading written out: `\n`, `‹202E›`. */
 export function visible(text) {
-  return String(text ?? "").replace(TRICKS, (trick) => NAMED[trick]
-    ?? `‹${trick.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}›`);
+  return String(text ?? "").replace(
+    TRICKS,
+    (trick) =>
+      NAMED[trick] ?? `‹${trick.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}›`,
+  );
 }

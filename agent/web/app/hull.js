@@ -11,26 +11,31 @@ export function hull() {
   const verdict = h("a", { class: "node-verdict", href: targetHref("node") });
   const deck = waterline();
   const tiles = {
-    psi: tile("Memory pressure"),
+    psi: tile("Memory pressure, some · full"),
     swap: tile("Swap"),
     oom: tile("OOM kills"),
     fragmentation: tile("Fragmentation"),
   };
   const agent = agentHealth();
-  const element = h("section", { class: "hull panel", "aria-labelledby": "host" },
+  const element = h(
+    "section",
+    { class: "hull panel", "aria-labelledby": "host" },
     h("div", { class: "hull-head" }, h("div", {}, host, facts), verdict),
     deck.element,
-    h("div", { class: "tiles" }, ...Object.values(tiles).map((t) => t.element), agent.element));
+    h("div", { class: "tiles" }, ...Object.values(tiles).map((t) => t.element), agent.element),
+  );
 
   const update = ({ node, health }) => {
     if (health) agent.update(health);
     if (!node) return;
     renew(host, foreign(node.hostname || "This node"));
     renew(facts, hostFacts(node));
-    renew(verdict,
+    renew(
+      verdict,
       node.verdict ? badge(node.verdict.state) : null,
       node.verdict?.eta_s ? timeLeft(node.verdict.eta_s) : null,
-      h("span", { class: "more" }, "Node over time"));
+      h("span", { class: "more" }, "Node over time"),
+    );
     deck.update(node);
     fillTiles(tiles, node);
   };
@@ -39,10 +44,18 @@ export function hull() {
 
 function hostFacts(node) {
   const boot = String(node.boot_id ?? "").slice(0, 8);
-  const known = [node.os, node.kernel && `Linux ${node.kernel}`, node.cpus && `${node.cpus} CPUs`,
-    `${count(node.processes)} processes`, `${count(node.cgroups)} cgroups`, boot && `boot ${boot}`];
-  return [...known.filter(Boolean).map((fact) => foreign(fact, "fact")),
-    h("span", { class: "fact" }, "read at ", moment(clock(node.at), node.at))];
+  const known = [
+    node.os,
+    node.kernel && `Linux ${node.kernel}`,
+    node.cpus && `${node.cpus} CPUs`,
+    `${count(node.processes)} processes`,
+    `${count(node.cgroups)} cgroups`,
+    boot && `boot ${boot}`,
+  ];
+  return [
+    ...known.filter(Boolean).map((fact) => foreign(fact, "fact")),
+    h("span", { class: "fact" }, "read at ", moment(clock(node.at), node.at)),
+  ];
 }
 
 /**
@@ -52,7 +65,12 @@ function hostFacts(node) {
 function waterline() {
   const parts = ["used", "cache", "free"].map((name) => h("span", { class: `water-${name}` }));
   const line = h("span", { class: "load-line" }, h("span", { class: "mark" }));
-  const bar = h("div", { class: "waterline", role: "img", "data-testid": "node-bar" }, ...parts, line);
+  const bar = h(
+    "div",
+    { class: "waterline", role: "img", "data-testid": "node-bar" },
+    ...parts,
+    line,
+  );
   const used = h("b", { class: "big" }, NONE);
   const ofTotal = h("span", { class: "quiet" });
   const legend = h("ul", { class: "legend" });
@@ -62,18 +80,25 @@ function waterline() {
     const free = node.meminfo?.MemFree ?? 0;
     const cache = Math.max(0, (node.mem_available_bytes ?? free) - free);
     const amounts = [node.used_bytes, cache, Math.max(0, total - node.used_bytes - cache)];
-    parts.forEach((part, i) => { part.style.flexGrow = String(amounts[i]); });
+    parts.forEach((part, i) => {
+      part.style.flexGrow = String(amounts[i]);
+    });
     const low = (node.zones ?? []).reduce((sum, zone) => sum + (zone.low_bytes ?? 0), 0);
     line.hidden = low === 0;
     line.style.left = `${100 * (1 - low / total)}%`;
     setText(used, bytes(node.used_bytes));
-    setText(ofTotal, ` used of ${bytes(total)} · ${percent(node.used_bytes / total)} · `
-      + `${bytes(node.mem_available_bytes)} available`);
-    renew(legend,
+    setText(
+      ofTotal,
+      ` used of ${bytes(total)} · ${percent(node.used_bytes / total)} · ` +
+        `${bytes(node.mem_available_bytes)} available`,
+    );
+    renew(
+      legend,
       item("used", `used ${bytes(amounts[0])}`),
       item("cache", `reclaimable cache ${bytes(amounts[1])}`),
       item("free", `free ${bytes(amounts[2])}`),
-      low ? item("line", `kernel reclaims below ${bytes(low)} free`) : null);
+      low ? item("line", `kernel reclaims below ${bytes(low)} free`) : null,
+    );
     bar.setAttribute("aria-label", [...legend.children].map((li) => li.textContent).join(", "));
   };
   const item = (name, label) => h("li", {}, h("i", { class: `swatch ${name}` }), label);
@@ -96,14 +121,17 @@ function tile(label) {
   };
 }
 
-const points = (value) => (Number.isFinite(value) ? `${value.toFixed(value < 10 ? 1 : 0)} %` : NONE);
+const points = (value) =>
+  Number.isFinite(value) ? `${value.toFixed(value < 10 ? 1 : 0)} %` : NONE;
 
 function fillTiles({ psi, swap, oom, fragmentation }, node) {
   const p = node.psi;
   if (p) {
-    psi.set(`${points(p.some_avg10)} some · ${points(p.full_avg10)} full`,
-      `last 10 s; 5 min ${points(p.some_avg300)} · ${points(p.full_avg300)}`,
-      p.some_avg10 >= 10 ? "high" : "calm");
+    psi.set(
+      `${points(p.some_avg10)} · ${points(p.full_avg10)}`,
+      `in 10 s; in 5 min ${points(p.some_avg300)} · ${points(p.full_avg300)}`,
+      p.some_avg10 >= 10 ? "high" : "calm",
+    );
   } else {
     psi.set(NONE, "this kernel shows no PSI");
   }
@@ -111,20 +139,29 @@ function fillTiles({ psi, swap, oom, fragmentation }, node) {
   const swapTotal = node.swap_total_bytes;
   if (swapTotal === 0) swap.set("none", "no swap on this node");
   else {
-    const usedSwap = Number.isFinite(swapTotal) && Number.isFinite(node.swap_free_bytes)
-      ? swapTotal - node.swap_free_bytes : null;
+    const usedSwap =
+      Number.isFinite(swapTotal) && Number.isFinite(node.swap_free_bytes)
+        ? swapTotal - node.swap_free_bytes
+        : null;
     swap.set(bytes(usedSwap), `used of ${bytes(swapTotal)}`);
   }
 
   const kills = node.vmstat?.oom_kill;
-  oom.set(count(kills), kills === undefined ? "this kernel does not count them" : "since boot",
-    kills > 0 ? "high" : "calm");
+  oom.set(
+    count(kills),
+    kills === undefined ? "this kernel does not count them" : "since boot",
+    kills > 0 ? "high" : "calm",
+  );
 
-  const zone = [...(node.zones ?? [])].filter((z) => Number.isFinite(z.fragmentation))
+  const zone = [...(node.zones ?? [])]
+    .filter((z) => Number.isFinite(z.fragmentation))
     .sort((a, b) => (b.managed_bytes ?? b.free_bytes) - (a.managed_bytes ?? a.free_bytes))[0];
   if (zone) {
-    fragmentation.set(percent(zone.fragmentation), "of free memory too scattered for a huge page",
-      zone.fragmentation >= 0.95 ? "high" : "calm");
+    fragmentation.set(
+      percent(zone.fragmentation),
+      "of free memory too scattered for a huge page",
+      zone.fragmentation >= 0.95 ? "high" : "calm",
+    );
   } else fragmentation.set(NONE, "no zone figures");
 }
 
@@ -135,19 +172,35 @@ function agentHealth() {
   const value = h("b", {}, NONE);
   const note = h("span", { class: "quiet" }, "what it can see");
   const list = h("ul", { class: "sources" });
-  const element = h("details", { class: "tile health" },
-    h("summary", {}, h("span", { class: "label" }, "Agent"), value, note), list);
+  const element = h(
+    "details",
+    { class: "tile health" },
+    h("summary", {}, h("span", { class: "label" }, "Agent"), value, note),
+    list,
+  );
 
   const update = ({ ready, sources }) => {
     const lacking = sources.filter((s) => s.state === "degraded" || s.state === "unavailable");
-    setText(value, !ready ? "starting" : lacking.length ? `${lacking.length} degraded` : "sees all");
+    setText(
+      value,
+      !ready ? "starting" : lacking.length ? `${lacking.length} degraded` : "sees all",
+    );
     setText(note, `${sources.length} sources · why`);
     element.dataset.tone = lacking.length ? "high" : "calm";
-    renew(list, sources.map((source) => h("li", { "data-state": String(source.state) },
-      h("b", {}, foreign(source.name)), " ",
-      h("span", { class: "pill" }, foreign(SOURCE_WORDS[source.state] ?? source.state)),
-      h("p", {}, foreign(source.sees)),
-      source.why ? h("p", { class: "why" }, "Lacking: ", foreign(source.why)) : null)));
+    renew(
+      list,
+      sources.map((source) =>
+        h(
+          "li",
+          { "data-state": String(source.state) },
+          h("b", {}, foreign(source.name)),
+          " ",
+          h("span", { class: "pill" }, foreign(SOURCE_WORDS[source.state] ?? source.state)),
+          h("p", {}, foreign(source.sees)),
+          source.why ? h("p", { class: "why" }, "Lacking: ", foreign(source.why)) : null,
+        ),
+      ),
+    );
   };
   return { element, update };
 }

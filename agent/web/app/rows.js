@@ -87,9 +87,11 @@ const text = (a, b) => a.localeCompare(b);
 
 /** Comparisons that put first what one wants to see first when a column is chosen. */
 const ORDERS = {
-  urgency: (a, b) => state(b.state).rank - state(a.state).rank
-    || number(a.eta?.p50, Infinity) - number(b.eta?.p50, Infinity) || 0
-    || number(b.used, 0) - number(a.used, 0),
+  urgency: (a, b) =>
+    state(b.state).rank - state(a.state).rank ||
+    number(a.eta?.p50, Infinity) - number(b.eta?.p50, Infinity) ||
+    0 ||
+    number(b.used, 0) - number(a.used, 0),
   name: (a, b) => text(String(a.name), String(b.name)),
   cause: (a, b) => text(cause(a.cause).label, cause(b.cause).label),
   used: (a, b) => number(b.used, -1) - number(a.used, -1),

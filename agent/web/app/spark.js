@@ -25,8 +25,16 @@ async function work(drawn) {
     const id = wanted.find((one) => Date.now() - (kept.get(one)?.at ?? 0) > FRESH_MS);
     if (id === undefined) break;
     const to = Math.floor(Date.now() / 1000);
-    const points = await get("series", { target: id, metric: "used", from: to - 3600, to, step: 60 })
-      .then((series) => series.points, () => []);
+    const points = await get("series", {
+      target: id,
+      metric: "used",
+      from: to - 3600,
+      to,
+      step: 60,
+    }).then(
+      (series) => series.points,
+      () => [],
+    );
     if (kept.size > 10 * ROWS_MAX) kept.clear();
     kept.set(id, { at: Date.now(), points: Array.isArray(points) ? points : [] });
     drawn(id);
@@ -42,11 +50,22 @@ export function spark(id) {
   const width = points.at(-1)[0] - x0 || 1;
   const values = points.map(([, y]) => y);
   const high = Math.max(...values);
-  // A flat line stays flat: below 2 % of the value nothing is blown up.
-  const span = Math.max(high - Math.min(...values), high * 0.02, 1);
-  const path = points.map(([x, y]) => `${(2 + (WIDTH - 4) * (x - x0) / width).toFixed(1)},`
-    + `${(HEIGHT - 3 - (HEIGHT - 6) * (1 - (high - y) / span)).toFixed(1)}`);
-  return svg("svg", {
-    viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT, class: "spark", "aria-hidden": "true",
-  }, svg("polyline", { points: path.join(" ") }));
+  // A flat line stays flat: a change below 10 % of the value is not blown up.
+  const span = Math.max(high - Math.min(...values), high * 0.1, 1);
+  const path = points.map(
+    ([x, y]) =>
+      `${(2 + ((WIDTH - 4) * (x - x0)) / width).toFixed(1)},` +
+      `${(HEIGHT - 3 - (HEIGHT - 6) * (1 - (high - y) / span)).toFixed(1)}`,
+  );
+  return svg(
+    "svg",
+    {
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      width: WIDTH,
+      height: HEIGHT,
+      class: "spark",
+      "aria-hidden": "true",
+    },
+    svg("polyline", { points: path.join(" ") }),
+  );
 }

@@ -40,18 +40,33 @@ export function agentSort() {
 export function table(kind, changed) {
   let data = null;
   const rows = new Map();
-  const redraw = () => { if (data) draw(); };
+  const redraw = () => {
+    if (data) draw();
+  };
 
   const tabs = TABS.map((tab) => ({ ...tab, count: h("span", { class: "count" }) }));
   const input = h("input", {
-    id: "filter", type: "search", placeholder: "Filter by name, cause, state", autocomplete: "off",
-    spellcheck: "false", "aria-label": "Filter the table", "aria-keyshortcuts": "/",
-    oninput: () => { chosen.words = input.value; redraw(); },
+    id: "filter",
+    type: "search",
+    placeholder: "Filter by name, cause, state",
+    autocomplete: "off",
+    spellcheck: "false",
+    "aria-label": "Filter the table",
+    "aria-keyshortcuts": "/",
+    oninput: () => {
+      chosen.words = input.value;
+      redraw();
+    },
   });
   input.value = chosen.words;
   const suspects = h("input", {
-    id: "suspects", type: "checkbox", "aria-keyshortcuts": "s",
-    onchange: () => { chosen.suspects = suspects.checked; redraw(); },
+    id: "suspects",
+    type: "checkbox",
+    "aria-keyshortcuts": "s",
+    onchange: () => {
+      chosen.suspects = suspects.checked;
+      redraw();
+    },
   });
   suspects.checked = chosen.suspects;
 
@@ -61,25 +76,61 @@ export function table(kind, changed) {
     redraw();
     changed();
   };
-  const heads = COLUMNS.map((column) => h("th", { scope: "col", role: "columnheader",
-    class: column.numeric ? "num" : null }, column.key
-    ? h("button", { type: "button", onclick: () => sortBy(column.key) }, column.label)
-    : column.label));
-  const narrowSort = h("select", { "aria-label": "Sort by", onchange: () => sortBy(narrowSort.value) },
-    COLUMNS.filter((c) => c.key).map((c) => h("option", { value: c.key }, `Sort: ${c.label}`)));
+  const heads = COLUMNS.map((column) =>
+    h(
+      "th",
+      { scope: "col", role: "columnheader", class: column.numeric ? "num" : null },
+      column.key
+        ? h("button", { type: "button", onclick: () => sortBy(column.key) }, column.label)
+        : column.label,
+    ),
+  );
+  const narrowSort = h(
+    "select",
+    { "aria-label": "Sort by", onchange: () => sortBy(narrowSort.value) },
+    COLUMNS.filter((c) => c.key).map((c) => h("option", { value: c.key }, `Sort: ${c.label}`)),
+  );
 
   const body = h("tbody", { role: "rowgroup" });
   const note = h("p", { class: "note", role: "status" });
-  const element = h("section", { class: "watch", "aria-label": "What is watched" },
-    h("div", { class: "bar" },
-      h("nav", { class: "tabs", "aria-label": "Kinds" }, tabs.map((tab) => h("a", {
-        href: `#/${tab.route}`, "aria-current": tab.kind === kind ? "page" : null,
-      }, tab.label, " ", tab.count))),
-      h("div", { class: "controls" }, narrowSort, input,
-        h("label", { class: "check" }, suspects, "Suspects only"))),
-    h("table", { role: "table", class: "rows" },
-      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads)), body),
-    note);
+  const element = h(
+    "section",
+    { class: "watch", "aria-label": "What is watched" },
+    h(
+      "div",
+      { class: "bar" },
+      h(
+        "nav",
+        { class: "tabs", "aria-label": "Kinds" },
+        tabs.map((tab) =>
+          h(
+            "a",
+            {
+              href: `#/${tab.route}`,
+              "aria-current": tab.kind === kind ? "page" : null,
+            },
+            tab.label,
+            " ",
+            tab.count,
+          ),
+        ),
+      ),
+      h(
+        "div",
+        { class: "controls" },
+        narrowSort,
+        input,
+        h("label", { class: "check" }, suspects, "Suspects only"),
+      ),
+    ),
+    h(
+      "table",
+      { role: "table", class: "rows" },
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads)),
+      body,
+    ),
+    note,
+  );
 
   body.addEventListener("click", (event) => {
     const row = event.target.closest("tr");
@@ -95,13 +146,21 @@ export function table(kind, changed) {
     const shown = found.slice(0, LIMIT);
     place(body, rows, shown);
     setText(note, describe(kind, data, { all, found, shown }));
-    want(shown.map((row) => row.id), (id) => rows.get(id)?.line());
+    want(
+      shown.map((row) => row.id),
+      (id) => rows.get(id)?.line(),
+    );
   }
 
   return {
     element,
-    update(next) { data = next; draw(); },
-    toggleSuspects() { suspects.click(); },
+    update(next) {
+      data = next;
+      draw();
+    },
+    toggleSuspects() {
+      suspects.click();
+    },
   };
 }
 
@@ -130,9 +189,10 @@ function place(body, rows, shown) {
   shown.forEach((row, i) => {
     gone.delete(row.id);
     let line = rows.get(row.id);
-    if (!line) rows.set(row.id, line = makeRow(row));
+    if (!line) rows.set(row.id, (line = makeRow(row)));
     line.update(row);
-    if (body.children[i] !== line.element) body.insertBefore(line.element, body.children[i] ?? null);
+    if (body.children[i] !== line.element)
+      body.insertBefore(line.element, body.children[i] ?? null);
   });
   for (const id of gone) {
     rows.get(id).element.remove();
@@ -144,9 +204,13 @@ function place(body, rows, shown) {
 }
 
 function makeRow({ id }) {
-  const cells = COLUMNS.map((column) => h("td", {
-    role: "cell", class: column.numeric ? "num" : null, "data-label": column.label,
-  }));
+  const cells = COLUMNS.map((column) =>
+    h("td", {
+      role: "cell",
+      class: column.numeric ? "num" : null,
+      "data-label": column.label,
+    }),
+  );
   const [stateCell, nameCell, causeCell, usedCell, shareCell, sparkCell, rateCell, etaCell] = cells;
   const link = h("a", { href: targetHref(id) });
   const under = h("span", { class: "under quiet" });
@@ -156,7 +220,9 @@ function makeRow({ id }) {
 
   return {
     element,
-    line() { sparkCell.replaceChildren(spark(id) ?? ""); },
+    line() {
+      sparkCell.replaceChildren(spark(id) ?? "");
+    },
     update(row) {
       const now = JSON.stringify(row);
       if (now === before) return;
@@ -186,8 +252,10 @@ function describe(kind, data, { all, found, shown }) {
   } else parts.push(`${count(shown.length)} of ${count(all.length)} ${many}.`);
   if (kind === "process" && data.total > all.length) {
     const by = { rate: "growth", eta: "time left" }[agentSort()] ?? "resident memory";
-    parts.push(`The node runs ${count(data.total)}; the agent sent the first ${count(LIMIT)} by ${by} `
-      + "and every suspect. The filter looks through these only.");
+    parts.push(
+      `The node runs ${count(data.total)}; the agent sent the first ${count(LIMIT)} by ${by} ` +
+        "and every suspect. The filter looks through these only.",
+    );
   }
   return parts.join(" ");
 }

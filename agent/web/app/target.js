@@ -4,7 +4,8 @@ import { get, Problem } from "./api.js";
 import { badge, causeName, meter, timeLeft } from "./badge.js";
 import { chart } from "./chart.js";
 import { foreign, h, moment, renew, targetHref } from "./dom.js";
-import { NONE, bytes, clock, count, percent, quantity, rate } from "./format.js";
+import { factsOf } from "./facts.js";
+import { bytes, clock, percent, quantity, rate } from "./format.js";
 import { alertCard, orderAlerts } from "./log.js";
 import { bare, fromCgroup, fromProcess, fromVerdict, kindOf } from "./rows.js";
 import { KINDS, SUSPECT, cause, state } from "./words.js";
@@ -29,13 +30,21 @@ export function targetPage(id, rangeKey) {
   const verdictBox = h("section", { class: "panel", "aria-label": "Verdict" });
   const factsBox = h("section", { class: "panel", "aria-label": "Details" });
   const alertsBox = h("section", { "aria-label": "Alerts of this target" });
-  const element = h("article", { class: "page target" },
+  const element = h(
+    "article",
+    { class: "page target" },
     h("p", {}, h("a", { href: "#/back", class: "back", "data-back": true }, "← Back")),
     head,
-    h("section", { class: "panel", "aria-label": "Memory over time" },
-      rangePicker(id, range), plotNote, plot.element),
+    h(
+      "section",
+      { class: "panel", "aria-label": "Memory over time" },
+      rangePicker(id, range),
+      plotNote,
+      plot.element,
+    ),
     h("div", { class: "columns" }, verdictBox, factsBox),
-    alertsBox);
+    alertsBox,
+  );
   plot.element.hidden = true;
 
   let left = false;
@@ -49,16 +58,26 @@ export function targetPage(id, rangeKey) {
     const to = Math.floor(readAt / 1000);
     const from = to - range.seconds;
     const query = { target: id, from, to, step: range.step };
-    const answers = await Promise.allSettled(METRICS.map((metric) => get("series", { ...query, metric })));
+    const answers = await Promise.allSettled(
+      METRICS.map((metric) => get("series", { ...query, metric })),
+    );
     if (left) return;
-    const series = Object.fromEntries(METRICS.map((metric, i) =>
-      [metric, Array.isArray(answers[i].value?.points) ? answers[i].value.points : []]));
+    const series = Object.fromEntries(
+      METRICS.map((metric, i) => [
+        metric,
+        Array.isArray(answers[i].value?.points) ? answers[i].value.points : [],
+      ]),
+    );
     const known = series.used.some(([, value]) => Number.isFinite(value));
     plot.element.hidden = !known;
     plotNote.hidden = known;
-    plotNote.replaceChildren(foreign(answers[0].status === "rejected"
-      ? `No history: ${answers[0].reason.message}`
-      : `No history in the last ${range.label}.`));
+    plotNote.replaceChildren(
+      foreign(
+        answers[0].status === "rejected"
+          ? `No history: ${answers[0].reason.message}`
+          : `No history in the last ${range.label}.`,
+      ),
+    );
     if (known) plot.show(series, { from, to, step: range.step, label: range.label, ...limits });
   }
 
@@ -93,26 +112,54 @@ export function targetPage(id, rangeKey) {
       factsBox.hidden = facts.length === 0;
       renew(factsBox, facts);
       const alerts = orderAlerts(data.alerts.filter((alert) => alert.target === id));
-      renew(alertsBox, alerts.length ? [h("h2", {}, "Alerts"),
-        h("ul", { class: "cards" }, alerts.map((alert) => alertCard(alert, false)))] : []);
+      renew(
+        alertsBox,
+        alerts.length
+          ? [
+              h("h2", {}, "Alerts"),
+              h(
+                "ul",
+                { class: "cards" },
+                alerts.map((alert) => alertCard(alert, false)),
+              ),
+            ]
+          : [],
+      );
       await readSeries();
     },
-    leave() { left = true; plot.leave(); },
+    leave() {
+      left = true;
+      plot.leave();
+    },
   };
 }
 
 function rangePicker(id, range) {
-  return h("nav", { class: "tabs ranges", "aria-label": "Range" },
-    Object.entries(RANGES).map(([key, one]) => h("a", {
-      href: targetHref(id, key), "aria-current": one === range ? "page" : null, "data-replace": true,
-    }, one.label)));
+  return h(
+    "nav",
+    { class: "tabs ranges", "aria-label": "Range" },
+    Object.entries(RANGES).map(([key, one]) =>
+      h(
+        "a",
+        {
+          href: targetHref(id, key),
+          "aria-current": one === range ? "page" : null,
+          "data-replace": true,
+        },
+        one.label,
+      ),
+    ),
+  );
 }
 
 function rowOf(kind, id, own, verdict) {
   const judged = verdict ? fromVerdict(verdict) : {};
-  const seen = !own ? {}
-    : kind === "process" ? fromProcess(own)
-      : kind === "cgroup" ? fromCgroup(own)
+  const seen = !own
+    ? {}
+    : kind === "process"
+      ? fromProcess(own)
+      : kind === "cgroup"
+        ? fromCgroup(own)
         : { name: "This node", used: own.used_bytes, limit: own.mem_total_bytes };
   const known = Object.fromEntries(Object.entries(seen).filter(([, value]) => value !== undefined));
   return { kind, id, name: kind === "node" ? "This node" : bare(id), ...judged, ...known };
@@ -121,138 +168,66 @@ function rowOf(kind, id, own, verdict) {
 function headOf(row, own, verdict) {
   const gone = !own && row.kind === "process";
   return [
-    h("p", { class: "quiet" }, KINDS[row.kind] ?? "Target", " ", foreign(row.kind === "process"
-      ? `pid ${bare(row.id).split("@")[0]}` : "")),
+    h(
+      "p",
+      { class: "quiet" },
+      KINDS[row.kind] ?? "Target",
+      " ",
+      foreign(row.kind === "process" ? `pid ${bare(row.id).split("@")[0]}` : ""),
+    ),
     h("h1", {}, foreign(row.name)),
-    h("div", { class: "target-facts" },
+    h(
+      "div",
+      { class: "target-facts" },
       row.state ? badge(row.state) : h("span", { class: "quiet" }, "no verdict"),
-      verdict?.since ? h("span", { class: "quiet" }, "since ", moment(clock(verdict.since), verdict.since)) : null,
-      gone ? h("span", { class: "pill" }, "gone: this process has ended") : null),
-    h("dl", { class: "figures" },
+      verdict?.since
+        ? h("span", { class: "quiet" }, "since ", moment(clock(verdict.since), verdict.since))
+        : null,
+      gone ? h("span", { class: "pill" }, "gone: this process has ended") : null,
+    ),
+    h(
+      "dl",
+      { class: "figures" },
       figure("Used", bytes(row.used)),
       figure("Limit", meter(row.used, row.limit)),
       figure("Growth", rate(row.rate)),
-      figure("Time left", timeLeft(row.eta))),
+      figure("Time left", timeLeft(row.eta)),
+    ),
   ];
 }
 
 const figure = (label, value) => h("div", {}, h("dt", {}, label), h("dd", {}, value));
 
 function verdictOf(row, verdict) {
-  if (!row.state) return [h("h2", {}, "Verdict"), h("p", { class: "quiet" }, "There is no verdict on this target.")];
+  if (!row.state)
+    return [
+      h("h2", {}, "Verdict"),
+      h("p", { class: "quiet" }, "There is no verdict on this target."),
+    ];
   const why = cause(row.cause);
   const suspect = state(row.state).rank >= SUSPECT;
   return [
     h("h2", {}, "Verdict"),
     h("p", {}, badge(row.state), " ", state(row.state).means),
-    ...(suspect || row.cause !== "unknown" ? [
-      h("h3", {}, "Cause: ", causeName(row.cause)),
-      h("p", {}, why.means),
-      suspect ? h("p", { class: "next" }, h("b", {}, "Next: "), why.next) : null,
-    ].filter(Boolean) : []),
+    ...(suspect || row.cause !== "unknown"
+      ? [
+          h("h3", {}, "Cause: ", causeName(row.cause)),
+          h("p", {}, why.means),
+          suspect ? h("p", { class: "next" }, h("b", {}, "Next: "), why.next) : null,
+        ].filter(Boolean)
+      : []),
     h("p", { class: "quiet" }, `Confidence ${percent(row.confidence)}.`),
-    ...(verdict?.evidence?.length ? [h("h3", {}, "Evidence"),
-      h("ul", { class: "evidence" }, verdict.evidence.map(({ what, value, unit }) =>
-        h("li", {}, foreign(what), h("b", {}, foreign(quantity(value, unit))))))] : []),
-  ];
-}
-
-function factsOf(kind, own, verdict, data) {
-  if (kind === "process") return own ? processFacts(own) : [];
-  if (kind === "cgroup") return own ? cgroupFacts(own) : [];
-  if (kind === "node") return own ? nodeFacts(own) : [];
-  return workloadFacts(verdict, data.processes);
-}
-
-/** Name and value pairs; a value that is missing says so, and why if that is known. */
-function pairs(title, entries) {
-  return [h("h2", {}, title), h("dl", { class: "pairs" }, entries.map(([label, value]) => [
-    h("dt", {}, label),
-    h("dd", {}, value instanceof Node ? value : foreign(value ?? NONE)),
-  ]))];
-}
-
-const link = (id, text) => h("a", { href: targetHref(id) }, foreign(text));
-const code = (text) => h("code", {}, foreign(text));
-
-function labelsOf(labels) {
-  const known = Object.entries(labels ?? {});
-  return known.length ? [h("h3", {}, "Labels"), h("ul", { class: "labels" }, known.map(([key, value]) =>
-    h("li", {}, foreign(`${key}=${value}`))))] : [];
-}
-
-function processFacts(p) {
-  const smaps = (value) => (value === null || value === undefined
-    ? h("span", { class: "quiet" }, foreign(p.smaps_note || "not available")) : bytes(value));
-  return [
-    ...pairs("Process", [
-      ["Command line", p.cmdline ? code(p.cmdline) : "not shown"],
-      ["Executable", p.exe ? code(p.exe) : NONE],
-      ["Started", p.start_time ? moment(clock(p.start_time), p.start_time) : NONE],
-      ["User", p.uid === null ? NONE : `uid ${p.uid}`],
-      ["Workload", p.workload ? link(`workload:${p.workload}`, p.workload) : NONE],
-      ["Cgroup", p.cgroup ? link(`cgroup:${p.cgroup}`, p.cgroup) : NONE],
-      ["Threads", count(p.threads)],
-      ["Open files", count(p.open_fds)],
-      ["RSS", bytes(p.rss_bytes)],
-      ["anon · file · shmem", [p.anon_bytes, p.file_bytes, p.shmem_bytes].map(bytes).join(" · ")],
-      ["Swap", bytes(p.swap_bytes)],
-      ["PSS", smaps(p.pss_bytes)],
-      ["USS", smaps(p.uss_bytes)],
-      ["Huge pages (THP)", smaps(p.thp_bytes)],
-      ["Peak RSS", bytes(p.peak_bytes)],
-      ["Virtual", bytes(p.virtual_bytes)],
-      ["Faults, major · minor", `${count(p.major_faults)} · ${count(p.minor_faults)}`],
-      ["Read every", Number.isFinite(p.interval_s) ? `${Number(p.interval_s.toPrecision(2))} s` : NONE],
-    ]),
-    ...labelsOf(p.labels),
-  ];
-}
-
-function cgroupFacts(c) {
-  const max = (value) => (value === null ? "max" : bytes(value));
-  const events = Object.entries(c.events ?? {}).filter(([, n]) => n > 0);
-  return [
-    ...pairs("Cgroup", [
-      ["Workload", c.workload ? link(`workload:${c.workload}`, c.workload) : NONE],
-      ["Limit in force", c.limit_bytes === null ? "none" : `${bytes(c.limit_bytes)} from ${c.limit_from ?? "itself"}`],
-      ["max · high", `${max(c.max_bytes)} · ${max(c.high_bytes)}`],
-      ["Working set", bytes(c.working_set_bytes)],
-      ["Unreclaimable", bytes(c.unreclaimable_bytes)],
-      ["anon · file · shmem", [c.anon_bytes, c.file_bytes, c.shmem_bytes].map(bytes).join(" · ")],
-      ["Kernel", bytes(c.kernel_bytes)],
-      ["Swap", bytes(c.swap_bytes)],
-      ["Peak", bytes(c.peak_bytes)],
-      ["Pressure, some · full", c.psi
-        ? `${c.psi.some_avg10} % · ${c.psi.full_avg10 ?? NONE} % in the last 10 s` : "not shown by this kernel"],
-      ["Events", events.length ? events.map(([key, n]) => `${key} ${count(n)}`).join(" · ") : "none"],
-      ["Processes", count(c.processes)],
-    ]),
-    ...labelsOf(c.labels),
-  ];
-}
-
-function workloadFacts(verdict, processes) {
-  const name = verdict?.target?.id && bare(verdict.target.id);
-  const members = processes.filter((p) => p.workload === name).slice(0, 20);
-  return [
-    ...(members.length ? [h("h2", {}, "Processes"), h("ul", { class: "members" }, members.map((p) =>
-      h("li", {}, link(p.id, p.comm), h("span", { class: "quiet" }, ` pid ${p.pid}`),
-        h("b", {}, bytes(p.rss_bytes)))))] : []),
-    ...labelsOf(verdict?.target?.labels),
-  ];
-}
-
-function nodeFacts(node) {
-  const zones = (node.zones ?? []).map((z) => [`Zone ${z.zone}, node ${z.node}`,
-    `${bytes(z.free_bytes)} free, low ${bytes(z.low_bytes)}, fragmentation ${percent(z.fragmentation)}`]);
-  const numa = (node.numa ?? []).map((n) => [`NUMA node ${n.node}`,
-    `${bytes(n.free_bytes)} free of ${bytes(n.total_bytes)}`]);
-  const huge = (node.hugepages ?? []).map((p) => [`Huge pages of ${bytes(p.size_bytes)}`,
-    `${count(p.free)} free of ${count(p.total)}`]);
-  const slabs = (node.slabs ?? []).slice(0, 10).map((s) => [s.name, bytes(s.bytes)]);
-  return [
-    ...pairs("Zones", [...zones, ...numa, ...huge].map(([label, value]) => [foreign(label), value])),
-    ...(slabs.length ? pairs("Largest slab caches", slabs.map(([label, value]) => [foreign(label), value])) : []),
+    ...(verdict?.evidence?.length
+      ? [
+          h("h3", {}, "Evidence"),
+          h(
+            "ul",
+            { class: "evidence" },
+            verdict.evidence.map(({ what, value, unit }) =>
+              h("li", {}, foreign(what), h("b", {}, foreign(quantity(value, unit)))),
+            ),
+          ),
+        ]
+      : []),
   ];
 }

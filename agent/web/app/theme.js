@@ -6,7 +6,9 @@
   try {
     const kept = localStorage.getItem("plimsoll.theme");
     if (themes.includes(kept)) theme = kept;
-  } catch { /* storage refused */ }
+  } catch {
+    /* storage refused */
+  }
 
   const apply = () => {
     document.documentElement.dataset.theme = theme;
@@ -20,7 +22,11 @@
     apply();
     document.getElementById("theme").addEventListener("click", () => {
       theme = themes[(themes.indexOf(theme) + 1) % themes.length];
-      try { localStorage.setItem("plimsoll.theme", theme); } catch { /* storage refused */ }
+      try {
+        localStorage.setItem("plimsoll.theme", theme);
+      } catch {
+        /* storage refused */
+      }
       apply();
     });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply);

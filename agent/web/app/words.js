@@ -4,19 +4,27 @@
 export const STATES = {
   ok: { rank: 0, label: "OK", level: 0.25, means: "Memory use follows no worrying trend." },
   warming_up: {
-    rank: 1, label: "Warming up", level: 0.25,
+    rank: 1,
+    label: "Warming up",
+    level: 0.25,
     means: "There is too little history yet to judge.",
   },
   leak_suspected: {
-    rank: 2, label: "Leak suspected", level: 0.5,
+    rank: 2,
+    label: "Leak suspected",
+    level: 0.5,
     means: "Memory that is not given back has grown steadily; no limit is near yet.",
   },
   oom_predicted: {
-    rank: 3, label: "OOM predicted", level: 0.75,
+    rank: 3,
+    label: "OOM predicted",
+    level: 0.75,
     means: "At this rate the limit will be reached, and the kernel will kill.",
   },
   oom_imminent: {
-    rank: 4, label: "OOM imminent", level: 1,
+    rank: 4,
+    label: "OOM imminent",
+    level: 1,
     means: "The limit is minutes away. Act now.",
   },
 };
@@ -27,7 +35,7 @@ export const CAUSES = {
   heap_leak: {
     label: "Heap leak",
     means: "Anonymous memory grows without ever being given back, as when objects are forgotten.",
-    next: "Compare two heap profiles some minutes apart; until it is fixed, plan a restart before the limit.",
+    next: "Compare two heap profiles some minutes apart; plan a restart before the limit.",
   },
   retained_growth: {
     label: "Retained growth",
@@ -36,7 +44,8 @@ export const CAUSES = {
   },
   fragmentation: {
     label: "Fragmentation",
-    means: "The allocator holds memory the program has freed and cannot give it back to the kernel.",
+    means:
+      "The allocator holds memory the program has freed and cannot give it back to the kernel.",
     next: "Try malloc_trim, fewer arenas (MALLOC_ARENA_MAX) or jemalloc with background purging.",
   },
   cache_fill: {
@@ -57,7 +66,7 @@ export const CAUSES = {
   off_heap: {
     label: "Off-heap",
     means: "Memory grows outside the runtime's managed heap: buffers, native libraries, mappings.",
-    next: "Check direct buffers, native libraries and mmap use; the runtime's heap settings do not bound these.",
+    next: "Check direct buffers, native libraries and mmap; heap settings do not bound these.",
   },
   kernel: {
     label: "Kernel memory",
@@ -86,7 +95,8 @@ export const CAUSES = {
   },
 };
 
-export const state = (key) => STATES[key] ?? { rank: 1, label: String(key), level: 0.25, means: "" };
+export const state = (key) =>
+  STATES[key] ?? { rank: 1, label: String(key), level: 0.25, means: "" };
 export const cause = (key) => CAUSES[key] ?? { label: String(key), means: "", next: "" };
 
 export const KINDS = { workload: "Workload", process: "Process", cgroup: "Cgroup", node: "Node" };
