@@ -2,9 +2,9 @@
 // forecast from now to the limit. Drawn by uPlot; the words beneath say the same to those who
 // cannot see it.
 
-import { h, setText } from "./dom.js";
+import { h, renew, setText } from "./dom.js";
 import { bytes, clock, day, duration } from "./format.js";
-import { PARTS } from "./words.js";
+import { PARTS, SWAP, USED } from "./words.js";
 
 const HEIGHT = 320;
 const STEPS = Array.from({ length: 51 }, (_, power) => 2 ** power);
@@ -79,26 +79,7 @@ export function chart() {
     plot = new window.uPlot(options(shown, colour, width, showLegend), columns(shown), canvas);
   };
 
-  const showLegend = (index) => {
-    const { parts, times } = shown;
-    const i = index ?? times.length - 1;
-    legend.replaceChildren(
-      h(
-        "li",
-        { class: "quiet" },
-        Number.isFinite(times[i]) ? clock(new Date(times[i] * 1000)) : "",
-      ),
-      ...parts.map(({ key, label, means, values }) =>
-        h(
-          "li",
-          { title: means },
-          h("i", { class: `swatch part-${key}` }),
-          `${label} `,
-          h("b", {}, bytes(values[i])),
-        ),
-      ),
-    );
-  };
+  const showLegend = (index) => renew(legend, legendAt(shown, index));
 
   const resized = new ResizeObserver(() => {
     if (plot && canvas.clientWidth) plot.setSize({ width: canvas.clientWidth, height: HEIGHT });
@@ -110,31 +91,7 @@ export function chart() {
   return {
     element,
     show(series, frame) {
-      const stacked = stack(series, frame.step);
-      const limit = Number.isFinite(frame.limit) ? frame.limit : null;
-      const eta = limit !== null && Number.isFinite(frame.eta?.p50) ? frame.eta : null;
-      const parts = [
-        {
-          key: "used",
-          label: "used",
-          means: "what the limit is held against",
-          values: stacked.used,
-        },
-        ...PARTS.map((part) => ({ ...part, values: stacked.part[part.key] })).toReversed(),
-        {
-          key: "swap",
-          label: "swap",
-          means: "moved out to swap, not part of used",
-          values: stacked.part.swap,
-        },
-      ].filter(({ values }) => values.some((value) => value > 0));
-      shown = {
-        ...stacked,
-        parts,
-        limit,
-        eta,
-        extent: extent({ ...frame, used: stacked.used, limit, eta }),
-      };
+      shown = prepare(series, frame);
       build();
       showLegend(null);
       const text = describe(shown, frame);
@@ -147,6 +104,32 @@ export function chart() {
       plot?.destroy();
     },
   };
+}
+
+/** All that is drawn: the stack, the parts worth a legend, the limit, the forecast, the frame. */
+function prepare(series, frame) {
+  const stacked = stack(series, frame.step);
+  const limit = Number.isFinite(frame.limit) ? frame.limit : null;
+  const eta = limit !== null && Number.isFinite(frame.eta?.p50) ? frame.eta : null;
+  const values = { ...stacked.part, used: stacked.used };
+  const parts = [USED, ...PARTS.toReversed(), SWAP]
+    .map((part) => ({ ...part, values: values[part.key] }))
+    .filter((part) => part.values.some((value) => value > 0));
+  const reach = extent({ ...frame, used: stacked.used, limit, eta });
+  return { ...stacked, parts, limit, eta, extent: reach };
+}
+
+/** The values under the cursor, or the last ones. */
+function legendAt({ parts, times }, index) {
+  const i = index ?? times.length - 1;
+  const time = Number.isFinite(times[i]) ? clock(new Date(times[i] * 1000)) : "";
+  return [
+    h("li", { class: "quiet" }, time),
+    ...parts.map(({ key, label, means, values }) => {
+      const swatch = h("i", { class: `swatch part-${key}` });
+      return h("li", { title: means }, swatch, `${label} `, h("b", {}, bytes(values[i])));
+    }),
+  ];
 }
 
 function describe({ used, limit, eta, extent: { near } }, { label }) {

@@ -43,8 +43,59 @@ export function table(kind, changed) {
   const redraw = () => {
     if (data) draw();
   };
+  const sortBy = (key) => {
+    chosen.reversed = key === chosen.sort && !chosen.reversed;
+    chosen.sort = key;
+    redraw();
+    changed();
+  };
+  const { bar, counts, suspects, narrowSort } = toolbar(kind, redraw, sortBy);
+  const heads = COLUMNS.map((column) => head(column, sortBy));
+  const body = h("tbody", { role: "rowgroup", onclick: openRow });
+  const note = h("p", { class: "note", role: "status" });
+  const element = h(
+    "section",
+    { class: "watch", "aria-label": "What is watched" },
+    bar,
+    h(
+      "table",
+      { role: "table", class: "rows" },
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads)),
+      body,
+    ),
+    note,
+  );
 
-  const tabs = TABS.map((tab) => ({ ...tab, count: h("span", { class: "count" }) }));
+  function draw() {
+    showSort(heads, narrowSort);
+    showCounts(counts, data);
+    const all = rowsOf(kind, data);
+    const found = order(filter(all, chosen.words, chosen.suspects), chosen.sort, chosen.reversed);
+    const shown = found.slice(0, LIMIT);
+    place(body, rows, shown);
+    setText(note, describe(kind, data, { all, found, shown }));
+    const ids = shown.map((row) => row.id);
+    want(ids, (id) => rows.get(id)?.line());
+  }
+
+  return {
+    element,
+    update(next) {
+      data = next;
+      draw();
+    },
+    toggleSuspects: () => suspects.click(),
+  };
+}
+
+/** The tabs with their counts, the filter, and the sort order for screens without headers. */
+function toolbar(kind, redraw, sortBy) {
+  const counts = Object.fromEntries(TABS.map((tab) => [tab.kind, h("span", { class: "count" })]));
+  const tabs = TABS.map((tab) => {
+    const current = tab.kind === kind ? "page" : null;
+    const href = `#/${tab.route}`;
+    return h("a", { href, "aria-current": current }, tab.label, " ", counts[tab.kind]);
+  });
   const input = h("input", {
     id: "filter",
     type: "search",
@@ -69,99 +120,32 @@ export function table(kind, changed) {
     },
   });
   suspects.checked = chosen.suspects;
-
-  const sortBy = (key) => {
-    chosen.reversed = key === chosen.sort && !chosen.reversed;
-    chosen.sort = key;
-    redraw();
-    changed();
-  };
-  const heads = COLUMNS.map((column) =>
-    h(
-      "th",
-      { scope: "col", role: "columnheader", class: column.numeric ? "num" : null },
-      column.key
-        ? h("button", { type: "button", onclick: () => sortBy(column.key) }, column.label)
-        : column.label,
-    ),
-  );
   const narrowSort = h(
     "select",
     { "aria-label": "Sort by", onchange: () => sortBy(narrowSort.value) },
     COLUMNS.filter((c) => c.key).map((c) => h("option", { value: c.key }, `Sort: ${c.label}`)),
   );
-
-  const body = h("tbody", { role: "rowgroup" });
-  const note = h("p", { class: "note", role: "status" });
-  const element = h(
-    "section",
-    { class: "watch", "aria-label": "What is watched" },
-    h(
-      "div",
-      { class: "bar" },
-      h(
-        "nav",
-        { class: "tabs", "aria-label": "Kinds" },
-        tabs.map((tab) =>
-          h(
-            "a",
-            {
-              href: `#/${tab.route}`,
-              "aria-current": tab.kind === kind ? "page" : null,
-            },
-            tab.label,
-            " ",
-            tab.count,
-          ),
-        ),
-      ),
-      h(
-        "div",
-        { class: "controls" },
-        narrowSort,
-        input,
-        h("label", { class: "check" }, suspects, "Suspects only"),
-      ),
-    ),
-    h(
-      "table",
-      { role: "table", class: "rows" },
-      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads)),
-      body,
-    ),
-    note,
+  const check = h("label", { class: "check" }, suspects, "Suspects only");
+  const bar = h(
+    "div",
+    { class: "bar" },
+    h("nav", { class: "tabs", "aria-label": "Kinds" }, tabs),
+    h("div", { class: "controls" }, narrowSort, input, check),
   );
+  return { bar, counts, suspects, narrowSort };
+}
 
-  body.addEventListener("click", (event) => {
-    const row = event.target.closest("tr");
-    if (!row || event.target.closest("a") || String(getSelection())) return;
-    row.querySelector("a")?.click();
-  });
+function head({ key, label, numeric }, sortBy) {
+  const button = () => h("button", { type: "button", onclick: () => sortBy(key) }, label);
+  const attributes = { scope: "col", role: "columnheader", class: numeric ? "num" : null };
+  return h("th", attributes, key ? button() : label);
+}
 
-  function draw() {
-    showSort(heads, narrowSort);
-    showCounts(tabs, data);
-    const all = rowsOf(kind, data);
-    const found = order(filter(all, chosen.words, chosen.suspects), chosen.sort, chosen.reversed);
-    const shown = found.slice(0, LIMIT);
-    place(body, rows, shown);
-    setText(note, describe(kind, data, { all, found, shown }));
-    want(
-      shown.map((row) => row.id),
-      (id) => rows.get(id)?.line(),
-    );
-  }
-
-  return {
-    element,
-    update(next) {
-      data = next;
-      draw();
-    },
-    toggleSuspects() {
-      suspects.click();
-    },
-  };
+/** A click anywhere in a row opens it, unless text is being selected. */
+function openRow(event) {
+  const row = event.target.closest("tr");
+  if (!row || event.target.closest("a") || String(getSelection())) return;
+  row.querySelector("a")?.click();
 }
 
 function showSort(heads, narrowSort) {
@@ -173,13 +157,11 @@ function showSort(heads, narrowSort) {
   narrowSort.value = chosen.sort;
 }
 
-function showCounts(tabs, data) {
-  const counts = {
-    workload: data.verdicts.filter((v) => v.target?.kind === "workload").length,
-    process: data.node?.processes ?? data.total,
-    cgroup: data.node?.cgroups ?? data.cgroups.length,
-  };
-  for (const tab of tabs) setText(tab.count, count(counts[tab.kind]));
+function showCounts(counts, { node, verdicts, total, cgroups }) {
+  const workloads = verdicts.filter((v) => v.target?.kind === "workload").length;
+  setText(counts.workload, count(workloads));
+  setText(counts.process, count(node?.processes ?? total));
+  setText(counts.cgroup, count(node?.cgroups ?? cgroups.length));
 }
 
 /** Puts the rows in order, moving only what stands in the wrong place. */

@@ -19,14 +19,14 @@ export const RANGES = {
   "7d": { seconds: 604_800, step: 1344, label: "7 d" },
 };
 const METRICS = ["used", "anon", "file", "shmem", "swap"];
-const SERIES_PAUSE_MS = 5_000;
+const SERIES_PAUSE_MS_MIN = 5_000;
+const SERIES_PAUSE_MS_MAX = 60_000;
 
 export function targetPage(id, rangeKey) {
   const kind = kindOf(id);
   const range = RANGES[rangeKey] ?? RANGES["1h"];
   const head = h("header", { class: "target-head" });
-  const plot = chart();
-  const plotNote = h("p", { class: "empty" }, "Reading its history…");
+  const past = history(id, range);
   const verdictBox = h("section", { class: "panel", "aria-label": "Verdict" });
   const factsBox = h("section", { class: "panel", "aria-label": "Details" });
   const alertsBox = h("section", { "aria-label": "Alerts of this target" });
@@ -35,103 +35,106 @@ export function targetPage(id, rangeKey) {
     { class: "page target" },
     h("p", {}, h("a", { href: "#/back", class: "back", "data-back": true }, "← Back")),
     head,
-    h(
-      "section",
-      { class: "panel", "aria-label": "Memory over time" },
-      rangePicker(id, range),
-      plotNote,
-      plot.element,
-    ),
+    past.element,
     h("div", { class: "columns" }, verdictBox, factsBox),
     alertsBox,
   );
-  plot.element.hidden = true;
-
   let left = false;
   let own = null;
-  let readAt = 0;
-  let limits = { limit: null, eta: null };
-
-  async function readSeries() {
-    if (Date.now() - readAt < Math.max(SERIES_PAUSE_MS, range.step * 1000)) return;
-    readAt = Date.now();
-    const to = Math.floor(readAt / 1000);
-    const from = to - range.seconds;
-    const query = { target: id, from, to, step: range.step };
-    const answers = await Promise.allSettled(
-      METRICS.map((metric) => get("series", { ...query, metric })),
-    );
-    if (left) return;
-    const series = Object.fromEntries(
-      METRICS.map((metric, i) => [
-        metric,
-        Array.isArray(answers[i].value?.points) ? answers[i].value.points : [],
-      ]),
-    );
-    const known = series.used.some(([, value]) => Number.isFinite(value));
-    plot.element.hidden = !known;
-    plotNote.hidden = known;
-    plotNote.replaceChildren(
-      foreign(
-        answers[0].status === "rejected"
-          ? `No history: ${answers[0].reason.message}`
-          : `No history in the last ${range.label}.`,
-      ),
-    );
-    if (known) plot.show(series, { from, to, step: range.step, label: range.label, ...limits });
-  }
-
-  /** What only the target's own document knows. Null once it is gone. */
-  async function readOwn(data) {
-    if (kind === "node") return data.node;
-    if (kind === "cgroup") return data.cgroups.find((cgroup) => cgroup.id === id) ?? null;
-    if (kind !== "process") return null;
-    const pid = /^process:(\d+)@/.exec(id)?.[1];
-    if (!pid) return null;
-    try {
-      const process = await get(`processes/${pid}`);
-      return process.id === id ? process : null;
-    } catch (error) {
-      if (error instanceof Problem && error.status === 404) return null;
-      throw error;
-    }
-  }
 
   return {
     element,
     needs: ["verdicts", { cgroup: "cgroups", workload: "processes" }[kind]].filter(Boolean),
     async update(data) {
-      own = await readOwn(data).catch(() => own);
+      own = await readOwn(kind, id, data).catch(() => own);
       if (left) return;
       const verdict = own?.verdict ?? data.verdicts.find((v) => v.target?.id === id) ?? null;
       const row = rowOf(kind, id, own, verdict);
-      limits = { limit: row.limit ?? null, eta: row.eta ?? null };
       renew(head, headOf(row, own, verdict));
       renew(verdictBox, verdictOf(row, verdict));
       const facts = factsOf(kind, own, verdict, data);
       factsBox.hidden = facts.length === 0;
       renew(factsBox, facts);
-      const alerts = orderAlerts(data.alerts.filter((alert) => alert.target === id));
-      renew(
-        alertsBox,
-        alerts.length
-          ? [
-              h("h2", {}, "Alerts"),
-              h(
-                "ul",
-                { class: "cards" },
-                alerts.map((alert) => alertCard(alert, false)),
-              ),
-            ]
-          : [],
-      );
-      await readSeries();
+      renew(alertsBox, alertsOf(id, data.alerts));
+      await past.update({ limit: row.limit ?? null, eta: row.eta ?? null });
+    },
+    leave() {
+      left = true;
+      past.leave();
+    },
+  };
+}
+
+/** What only the target's own document knows. Null once it is gone. */
+async function readOwn(kind, id, data) {
+  if (kind === "node") return data.node;
+  if (kind === "cgroup") return data.cgroups.find((cgroup) => cgroup.id === id) ?? null;
+  const pid = /^process:(\d+)@/.exec(id)?.[1];
+  if (!pid) return null;
+  try {
+    const process = await get(`processes/${pid}`);
+    return process.id === id ? process : null;
+  } catch (error) {
+    if (error instanceof Problem && error.status === 404) return null;
+    throw error;
+  }
+}
+
+/** The chart and its range, read anew as often as a new point can have come. */
+function history(id, range) {
+  const plot = chart();
+  const note = h("p", { class: "empty" }, "Reading its history…");
+  const pause = Math.min(Math.max(range.step * 1000, SERIES_PAUSE_MS_MIN), SERIES_PAUSE_MS_MAX);
+  let readAt = 0;
+  let left = false;
+  plot.element.hidden = true;
+
+  return {
+    element: h(
+      "section",
+      { class: "panel", "aria-label": "Memory over time" },
+      rangePicker(id, range),
+      note,
+      plot.element,
+    ),
+    async update(forecast) {
+      if (Date.now() - readAt < pause) return;
+      readAt = Date.now();
+      const to = Math.floor(readAt / 1000);
+      const frame = { from: to - range.seconds, to, step: range.step };
+      const { series, failure } = await readSeries(id, frame);
+      if (left || (failure && !plot.element.hidden)) return;
+      const known = series.used.some(([, value]) => Number.isFinite(value));
+      plot.element.hidden = !known;
+      note.hidden = known;
+      const none = failure
+        ? `No history: ${failure.message}`
+        : `No history in the last ${range.label}.`;
+      renew(note, foreign(none));
+      if (known) plot.show(series, { ...frame, ...forecast, label: range.label });
     },
     leave() {
       left = true;
       plot.leave();
     },
   };
+}
+
+/** The series of every metric; one that is not kept is empty. Without `used` there is a failure. */
+async function readSeries(target, frame) {
+  const answers = await Promise.allSettled(
+    METRICS.map((metric) => get("series", { target, metric, ...frame })),
+  );
+  const points = answers.map(({ value }) => (Array.isArray(value?.points) ? value.points : []));
+  const series = Object.fromEntries(METRICS.map((metric, i) => [metric, points[i]]));
+  return { series, failure: answers[0].reason };
+}
+
+function alertsOf(id, alerts) {
+  const own = orderAlerts(alerts.filter((alert) => alert.target === id));
+  if (!own.length) return [];
+  const cards = own.map((alert) => alertCard(alert, false));
+  return [h("h2", {}, "Alerts"), h("ul", { class: "cards" }, cards)];
 }
 
 function rangePicker(id, range) {

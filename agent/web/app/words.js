@@ -108,3 +108,6 @@ export const PARTS = [
   { key: "other", label: "other", means: "kernel and unattributed" },
   { key: "file", label: "file", means: "page cache, mapped files" },
 ];
+
+export const USED = { key: "used", label: "used", means: "what the limit is held against" };
+export const SWAP = { key: "swap", label: "swap", means: "moved out to swap, not part of used" };
