@@ -1,0 +1,65 @@
+// The page as a real agent serves it, at PLIMSOLL_URL. HOSTILE_COMM names a process that the agent
+// must be watching, if given. Fails without an agent: a check that is skipped checks nothing.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { visible } from "../../agent/web/app/format.js";
+import { launch, openPage, paintedShare } from "./browser.mjs";
+
+const { PLIMSOLL_URL, HOSTILE_COMM } = process.env;
+const DEADLINE = { timeout: 60_000 };
+
+let browser;
+let opened;
+
+before(async () => {
+  assert.ok(PLIMSOLL_URL, "set PLIMSOLL_URL to the address of a running agent");
+  browser = await launch();
+  opened = await openPage(browser, new URL("/", PLIMSOLL_URL).href);
+});
+after(async () => {
+  await browser?.close();
+});
+
+test("the node's figures are there", async () => {
+  const { page } = opened;
+  await page.locator("section.hull .big", { hasText: /\d (M|G|T)iB/ }).waitFor(DEADLINE);
+  const hull = await page.locator("section.hull").innerText();
+  assert.match(hull, /used of [\d.]+ [MGT]iB · \d+(\.\d)? %/);
+  assert.match(hull, /\d+ CPUs/);
+  assert.match(hull, /[1-9][\d,]* processes/);
+  assert.match(await page.locator("details.health").innerText(), /sees all|\d+ degraded|starting/);
+});
+
+test("the stream is live", async () => {
+  await opened.page.locator("#stream[data-state=live]").waitFor(DEADLINE);
+});
+
+test("the table has the node's processes, the hostile one inert among them", async () => {
+  const { page } = opened;
+  await page.goto(new URL("/#/processes", PLIMSOLL_URL).href);
+  await page.locator("table.rows tbody tr").first().waitFor(DEADLINE);
+  if (HOSTILE_COMM) {
+    const name = visible(HOSTILE_COMM);
+    await page.getByRole("link", { name, exact: true }).first().waitFor(DEADLINE);
+  }
+  assert.equal(await page.locator("main img, main script, main iframe").count(), 0);
+});
+
+test("a click opens the target, and its memory is drawn", async () => {
+  const { page } = opened;
+  await page.locator("table.rows tbody tr td a").first().click();
+  await page.locator(".plot canvas").waitFor(DEADLINE);
+  await page.waitForFunction(
+    () => document.querySelector(".chart .note").textContent.includes("now "),
+    undefined,
+    DEADLINE,
+  );
+  assert.ok((await paintedShare(page)) > 0.005, "the canvas is blank");
+});
+
+test("nothing went wrong in the page, nor against its content security policy", () => {
+  // A process that ended in between is an honest 404, which the browser logs too.
+  const wrongs = opened.wrongs.filter((text) => !text.startsWith("Failed to load resource"));
+  assert.deepEqual(wrongs, []);
+});
