@@ -18,6 +18,8 @@ const CHANNEL: usize = 4;
 pub(super) struct Desk {
     pub(super) ready: bool,
     pub(super) panics: bool,
+    /// Publishes an event between a subscription and whatever the subscriber does next.
+    pub(super) publishes_on_subscribe: bool,
     /// Verdicts in trouble beside the two canned ones.
     pub(super) more_verdicts: usize,
     ring: Mutex<Vec<Event>>,
@@ -27,7 +29,14 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn new() -> Self {
         let sender = broadcast::Sender::new(CHANNEL);
-        Self { ready: true, panics: false, more_verdicts: 0, ring: Mutex::default(), sender }
+        Self {
+            ready: true,
+            panics: false,
+            publishes_on_subscribe: false,
+            more_verdicts: 0,
+            ring: Mutex::default(),
+            sender,
+        }
     }
 
     /// Publishes the next event, as the agent does: ring first, then whoever listens.
@@ -186,6 +195,10 @@ impl Watch for Desk {
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.sender.subscribe()
+        let receiver = self.sender.subscribe();
+        if self.publishes_on_subscribe {
+            self.publish(EventKind::Alert);
+        }
+        receiver
     }
 }

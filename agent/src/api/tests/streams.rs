@@ -40,6 +40,21 @@ async fn a_stream_replays_after_the_last_event_that_the_client_has() {
 }
 
 #[tokio::test]
+async fn an_event_between_subscription_and_replay_is_sent_once() {
+    let mut desk = Desk::new();
+    desk.publishes_on_subscribe = true;
+    let desk = desk.shared();
+    let app = app_over(Arc::clone(&desk));
+    let open = request(Method::GET, "/api/v1/events?after=0").body(Body::empty()).unwrap();
+    let response = app.clone().oneshot(open).await.unwrap();
+    desk.publish(EventKind::Alert);
+    let frames: Vec<_> = response.into_body().into_data_stream().take(2).collect().await;
+    let frames: Vec<String> =
+        frames.into_iter().map(|f| String::from_utf8(f.unwrap().to_vec()).unwrap()).collect();
+    assert_eq!(ids(&frames), ["1", "2"]);
+}
+
+#[tokio::test]
 async fn a_stream_goes_on_live_and_a_slow_reader_is_caught_up() {
     let desk = Desk::new().shared();
     let app = app_over(Arc::clone(&desk));
