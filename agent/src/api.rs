@@ -1,1 +1,172 @@
-//! stub
+//! HTTP: the API, its OpenAPI document, the metrics, the probes and the web page.
+//!
+//! Everything shown comes from one [`Watch`]; nothing here reads the kernel or changes the agent.
+//! Every request is bounded: in size, in time, in number at once; every error is an RFC 9457
+//! problem. There is no authentication yet, so [`check_bind`] refuses to leave the loopback
+//! unless told to, and the `Host` allow-list keeps web sites from reaching in by DNS rebinding.
+
+mod events;
+mod host;
+mod metrics;
+mod openapi;
+mod page;
+mod probes;
+mod problem;
+mod query;
+mod serve;
+mod stall;
+mod v1;
+
+#[cfg(test)]
+mod desk;
+#[cfg(test)]
+mod tests;
+
+pub use openapi::openapi;
+pub use serve::serve;
+
+use crate::view::Watch;
+use axum::error_handling::HandleErrorLayer;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use axum::{BoxError, Router};
+use host::HostRule;
+use problem::Problem;
+use prometheus_client::registry::Registry;
+use std::any::Any;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tower::ServiceBuilder;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::load_shed::LoadShedLayer;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Requests answered at once; one more is told to come back later.
+const REQUESTS_MAX: usize = 64;
+/// Event streams open at once.
+const STREAMS_MAX: usize = 32;
+/// Until the response begins; a stream may then last.
+const REQUEST_TIME: Duration = Duration::from_secs(10);
+/// No request has a use for a body. Units: bytes.
+const BODY_BYTES_MAX: u64 = 16 * 1024;
+/// uPlot sets styles through the CSSOM, which `style-src 'self'` allows.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; \
+    form-action 'none'";
+
+/// What the router must know of the configuration.
+#[derive(Clone, Debug)]
+pub struct ApiSettings {
+    /// Host names, beside the loopback's and `listen`, under which requests are answered.
+    pub allowed_hosts: Vec<String>,
+    pub listen: SocketAddr,
+}
+
+/// An address that others can reach, without anything that keeps them out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "refusing to listen on {0}: other machines can reach it and there is no authentication; \
+     listen on 127.0.0.1 (or [::1]), or pass --insecure if everyone who can reach {0} may read \
+     the names, command lines and memory of this node's processes"
+)]
+pub struct BindRefused(pub SocketAddr);
+
+/// Decides whether the agent may listen on `addr`.
+///
+/// # Errors
+/// [`BindRefused`] if `addr` is not a loopback address, nothing authenticates, and the operator
+/// has not said `--insecure`.
+pub const fn check_bind(
+    addr: SocketAddr,
+    insecure: bool,
+    has_auth: bool,
+) -> Result<(), BindRefused> {
+    let loopback = addr.ip().to_canonical().is_loopback();
+    if loopback || insecure || has_auth { Ok(()) } else { Err(BindRefused(addr)) }
+}
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Shared {
+    watch: Arc<dyn Watch>,
+    metrics: Arc<Registry>,
+    streams: Arc<Semaphore>,
+}
+
+/// Builds the service. It holds no task and no socket; [`serve`] gives it both.
+pub fn router(watch: Arc<dyn Watch>, settings: ApiSettings) -> Router {
+    let shared = Shared {
+        metrics: Arc::new(metrics::registry(Arc::clone(&watch))),
+        watch,
+        streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+    };
+    let router = Router::from(documented()).merge(page::assets()).with_state(shared);
+    bounded(router)
+        .layer(from_fn_with_state(Arc::new(HostRule::of(&settings)), host::check))
+        .layer(from_fn(problem::render))
+        .layer(always(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
+        .layer(always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(always(header::REFERRER_POLICY, "no-referrer"))
+        .layer(always(header::CACHE_CONTROL, "no-store"))
+}
+
+/// The routes that are in the OpenAPI document, by construction.
+fn documented() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(openapi::preamble())
+        .routes(routes!(page::index))
+        .routes(routes!(probes::healthz))
+        .routes(routes!(probes::readyz))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(openapi::document))
+        .routes(routes!(v1::node))
+        .routes(routes!(v1::cgroups))
+        .routes(routes!(v1::processes))
+        .routes(routes!(v1::process))
+        .routes(routes!(v1::series))
+        .routes(routes!(v1::verdicts))
+        .routes(routes!(v1::alerts))
+        .routes(routes!(events::events))
+}
+
+/// Puts the bounds around `router`, innermost first.
+fn bounded(router: Router) -> Router {
+    let at_once = ServiceBuilder::new()
+        .layer(HandleErrorLayer::new(async |_: BoxError| Problem::overloaded()))
+        .layer(LoadShedLayer::new())
+        .layer(GlobalConcurrencyLimitLayer::new(REQUESTS_MAX));
+    router
+        .fallback(async || Problem::no_such_path())
+        .method_not_allowed_fallback(async || Problem::wrong_method())
+        .layer(CatchPanicLayer::custom(on_panic))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME))
+        .layer(at_once)
+        .layer(from_fn(refuse_bodies))
+}
+
+/// No handler reads a body, so only its announced length can cost anything: the connection is
+/// closed after the answer if a body is still to come.
+async fn refuse_bodies(request: Request, next: Next) -> Result<Response, Problem> {
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let length = announced.and_then(|v| v.to_str().ok()?.parse::<u64>().ok()).unwrap_or(0);
+    if length > BODY_BYTES_MAX {
+        return Err(Problem::body_too_large(BODY_BYTES_MAX));
+    }
+    Ok(next.run(request).await)
+}
+
+fn on_panic(_: Box<dyn Any + Send>) -> Response {
+    tracing::error!("a request handler panicked; the panic's message is above");
+    axum::response::IntoResponse::into_response(Problem::internal())
+}
+
+fn always(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}

@@ -1,0 +1,204 @@
+//! A test double of [`Watch`]: canned documents, hostile names among them, and a small event ring.
+
+use crate::target::TargetKind;
+use crate::units::{Bytes, BytesPerSec, Limit};
+use crate::verdict::{Cause, Eta, State, TargetLabel, Verdict};
+use crate::view::*;
+use parking_lot::Mutex;
+use serde_json::json;
+use std::sync::Arc;
+use tokio::sync::broadcast;
+
+/// What a process may call itself: quotes, newlines, markup and, where bytes were not UTF-8, the
+/// replacement character.
+pub(super) const HOSTILE: &str = "a\"b\\c\nd</script>\u{fffd}\u{1b}[31m";
+/// Small, so that tests can make a receiver lag.
+const CHANNEL: usize = 4;
+
+pub(super) struct Desk {
+    pub(super) ready: bool,
+    pub(super) panics: bool,
+    /// Publishes an event between a subscription and whatever the subscriber does next.
+    pub(super) publishes_on_subscribe: bool,
+    /// Verdicts in trouble beside the two canned ones.
+    pub(super) more_verdicts: usize,
+    ring: Mutex<Vec<Event>>,
+    sender: broadcast::Sender<Event>,
+}
+
+impl Desk {
+    pub(super) fn new() -> Self {
+        let sender = broadcast::Sender::new(CHANNEL);
+        Self {
+            ready: true,
+            panics: false,
+            publishes_on_subscribe: false,
+            more_verdicts: 0,
+            ring: Mutex::default(),
+            sender,
+        }
+    }
+
+    /// Publishes the next event, as the agent does: ring first, then whoever listens.
+    pub(super) fn publish(&self, event: EventKind) {
+        let mut ring = self.ring.lock();
+        let seq = ring.len() as u64 + 1;
+        let at = "2026-11-21T10:09:00.000Z".to_owned();
+        let event = Event { seq, at, event, data: json!({ "comm": HOSTILE }) };
+        ring.push(event.clone());
+        let _ = self.sender.send(event);
+    }
+
+    pub(super) fn shared(self) -> Arc<Self> {
+        Arc::new(self)
+    }
+}
+
+fn verdict(id: &str, state: State, p50: f64) -> Verdict {
+    Verdict {
+        target: TargetLabel {
+            kind: TargetKind::Process,
+            id: id.to_owned(),
+            pid: Some(42),
+            start_time: Some("2026-11-21T09:00:00.000Z".to_owned()),
+            cgroup: Some("/kubepods/pod-1".to_owned()),
+            labels: [("workload".to_owned(), HOSTILE.to_owned())].into(),
+        },
+        state,
+        cause: Cause::HeapLeak,
+        used_bytes: Bytes::mib(300),
+        limit_bytes: Limit::At(Bytes::mib(512)),
+        rate_bytes_per_s: BytesPerSec(1024.5),
+        eta_s: Some(Eta { p10: p50 / 2.0, p50, p90: f64::INFINITY }),
+        confidence: 0.9,
+        since: "2026-11-21T10:00:00.000Z".to_owned(),
+        evidence: Vec::new(),
+    }
+}
+
+fn process() -> ProcessView {
+    ProcessView {
+        id: "process:42@100".to_owned(),
+        pid: 42,
+        comm: HOSTILE.to_owned(),
+        rss_bytes: Bytes::mib(300),
+        ..ProcessView::default()
+    }
+}
+
+impl Watch for Desk {
+    fn node(&self) -> NodeView {
+        assert!(!self.panics, "the desk was told to panic");
+        NodeView {
+            mem_total_bytes: Bytes::mib(4096),
+            mem_available_bytes: Some(Bytes::mib(1024)),
+            used_bytes: Bytes::mib(3072),
+            vmstat: [("oom_kill".to_owned(), 3)].into(),
+            psi: Some(PsiView {
+                some_total_s: 1.5,
+                full_total_s: Some(0.25),
+                ..PsiView::default()
+            }),
+            ..NodeView::default()
+        }
+    }
+
+    fn cgroups(&self) -> Vec<CgroupView> {
+        let cgroup = |path: &str, mib| CgroupView {
+            path: path.to_owned(),
+            usage_bytes: Bytes::mib(mib),
+            working_set_bytes: Bytes::mib(mib - 1),
+            limit_bytes: Limit::Max,
+            ..CgroupView::default()
+        };
+        let limited = CgroupView {
+            limit_bytes: Limit::At(Bytes::mib(512)),
+            anon_bytes: Some(Bytes::mib(200)),
+            events: [("oom_kill".to_owned(), 2)].into(),
+            ..cgroup(HOSTILE, 300)
+        };
+        let small = (1..=500).map(|n| cgroup(&format!("/small/{n}"), 1));
+        [cgroup("/", 900), limited].into_iter().chain(small).collect()
+    }
+
+    fn processes(&self, order: ProcessOrder, limit: usize) -> ProcessList {
+        let interval_s = f64::from(order == ProcessOrder::Eta);
+        let all = std::iter::repeat_n(ProcessView { interval_s, ..process() }, 150);
+        ProcessList { total: 150, processes: all.take(limit).collect() }
+    }
+
+    fn process(&self, pid: u32) -> Option<ProcessDetail> {
+        (pid == 42).then(|| ProcessDetail { view: process(), ..ProcessDetail::default() })
+    }
+
+    fn series(&self, query: &SeriesQuery) -> Option<SeriesView> {
+        let target = query.target.to_string();
+        let known = target == "node" || target == format!("workload:{HOSTILE}");
+        known.then(|| SeriesView {
+            target,
+            metric: query.metric,
+            unit: "By".to_owned(),
+            points: vec![(query.from_unix_s.unwrap_or(0.0), Some(1.0)), (1e9, None)],
+            step_s: query.step_s,
+        })
+    }
+
+    fn verdicts(&self, state: Option<State>) -> Vec<Verdict> {
+        let more = (0..self.more_verdicts)
+            .map(|n| verdict(&format!("process:{n}@1"), State::LeakSuspected, 9e3 + n as f64));
+        let mut all: Vec<Verdict> = more.collect();
+        all.push(verdict("process:42@100", State::OomPredicted, 600.0));
+        all.push(verdict("process:7@100", State::WarmingUp, 60.0));
+        all.retain(|verdict| state.is_none_or(|state| verdict.state == state));
+        all
+    }
+
+    fn alerts(&self) -> Vec<AlertView> {
+        vec![AlertView { name: "OomPredicted".to_owned(), firing: true, ..AlertView::default() }]
+    }
+
+    fn health(&self) -> HealthView {
+        let source = |name: &str, state, sees: &str, why: Option<&str>| SourceView {
+            name: name.to_owned(),
+            state,
+            sees: sees.to_owned(),
+            why: why.map(ToOwned::to_owned),
+        };
+        HealthView {
+            ready: self.ready,
+            degraded: true,
+            sources: vec![
+                source("process", SourceState::Ok, "312 processes", None),
+                source("smaps", SourceState::Degraded, "own processes", Some("needs SYS_PTRACE")),
+                source("oom_log", SourceState::Unavailable, "", Some("needs CAP_SYSLOG")),
+                source("connector", SourceState::Off, "", None),
+            ],
+        }
+    }
+
+    fn own(&self) -> OwnView {
+        OwnView {
+            version: "0.1.0".to_owned(),
+            uptime_s: 12.5,
+            cpu_seconds_total: 0.75,
+            rss_bytes: Bytes::mib(20),
+            allocator_active_bytes: Some(Bytes::mib(12)),
+            history_budget_bytes: Bytes::mib(16),
+            samples_total: [("process".to_owned(), 1000), ("cgroup".to_owned(), 50)].into(),
+            shed_factor: 1.0,
+            ..OwnView::default()
+        }
+    }
+
+    fn events_since(&self, after: u64) -> Vec<Event> {
+        self.ring.lock().iter().filter(|event| event.seq > after).cloned().collect()
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Event> {
+        let receiver = self.sender.subscribe();
+        if self.publishes_on_subscribe {
+            self.publish(EventKind::Alert);
+        }
+        receiver
+    }
+}

@@ -1,0 +1,103 @@
+//! How many targets are in which state, and the numbers of those in trouble.
+
+use super::{Labels, Sheet};
+use crate::target::TargetKind;
+use crate::units::Bytes;
+use crate::verdict::{State, Verdict};
+use prometheus_client::metrics::MetricType::{Gauge, Unknown};
+use std::cmp::Ordering;
+use std::fmt;
+
+/// Targets in trouble that get rows, by urgency.
+const TARGETS_MAX: usize = 200;
+
+const KINDS: [(TargetKind, &str); 4] = [
+    (TargetKind::Node, "node"),
+    (TargetKind::Workload, "workload"),
+    (TargetKind::Cgroup, "cgroup"),
+    (TargetKind::Process, "process"),
+];
+const STATES: [(State, &str); 5] = [
+    (State::Ok, "ok"),
+    (State::WarmingUp, "warming_up"),
+    (State::LeakSuspected, "leak_suspected"),
+    (State::OomPredicted, "oom_predicted"),
+    (State::OomImminent, "oom_imminent"),
+];
+
+/// A target that warms up is not in trouble: nothing is claimed of it yet.
+pub(super) fn write(sheet: &mut Sheet<'_>, verdicts: &[Verdict]) -> fmt::Result {
+    write_counts(sheet, verdicts)?;
+    let mut urgent: Vec<&Verdict> =
+        verdicts.iter().filter(|verdict| verdict.state >= State::LeakSuspected).collect();
+    urgent.sort_by(|a, b| by_urgency(a, b));
+    let omitted = urgent.len().saturating_sub(TARGETS_MAX);
+    urgent.truncate(TARGETS_MAX);
+    write_numbers(sheet, &urgent)?;
+    write_times(sheet, &urgent)?;
+    sheet.gauge(
+        "targets_omitted",
+        "Targets in trouble beyond the 200 most urgent, without rows.",
+        omitted as f64,
+    )
+}
+
+/// Every kind in every state, zeros too, so that an alert rule never meets an absent series.
+fn write_counts(sheet: &mut Sheet<'_>, verdicts: &[Verdict]) -> fmt::Result {
+    let cells = KINDS.iter().flat_map(|kind| STATES.iter().map(move |state| (*kind, *state)));
+    let rows = cells.map(|((kind, kind_name), (state, state_name))| {
+        let here = verdicts.iter().filter(|v| v.target.kind == kind && v.state == state);
+        (vec![("kind", kind_name), ("state", state_name)], here.count() as f64)
+    });
+    sheet.family(Gauge, "targets", "Targets by kind and state of their verdict.", rows)
+}
+
+/// State first, then the time left, then the rate.
+fn by_urgency(a: &Verdict, b: &Verdict) -> Ordering {
+    let time_left = |v: &Verdict| v.eta_s.map_or(f64::INFINITY, |eta| eta.p50);
+    b.state
+        .cmp(&a.state)
+        .then_with(|| time_left(a).total_cmp(&time_left(b)))
+        .then_with(|| b.rate_bytes_per_s.0.total_cmp(&a.rate_bytes_per_s.0))
+        .then_with(|| a.target.id.cmp(&b.target.id))
+}
+
+fn write_numbers(sheet: &mut Sheet<'_>, urgent: &[&Verdict]) -> fmt::Result {
+    let used = urgent.iter().map(|v| (labels(v), v.used_bytes.as_f64()));
+    sheet.family(Gauge, "target_used_bytes", "Memory used, of targets in trouble.", used)?;
+    let limits =
+        urgent.iter().filter_map(|v| Some((labels(v), v.limit_bytes.bytes().map(Bytes::as_f64)?)));
+    sheet.family(Gauge, "target_limit_bytes", "Limit, of targets in trouble.", limits)?;
+    let rates = urgent.iter().map(|v| (labels(v), v.rate_bytes_per_s.0));
+    sheet.family(Gauge, "target_growth_bytes_per_second", "Growth, of targets in trouble.", rates)
+}
+
+/// The family is of unknown type because a gauge must not have a `quantile` label (promtool
+/// says so) and a summary, which this is not, would need a sum and a count.
+fn write_times(sheet: &mut Sheet<'_>, urgent: &[&Verdict]) -> fmt::Result {
+    let rows = urgent.iter().flat_map(|verdict| {
+        let quantiles = verdict.eta_s.map(|e| [("0.1", e.p10), ("0.5", e.p50), ("0.9", e.p90)]);
+        quantiles.into_iter().flatten().map(|(quantile, seconds)| {
+            let mut labels = labels(verdict);
+            labels.push(("quantile", quantile));
+            (labels, seconds)
+        })
+    });
+    sheet.family(
+        Unknown,
+        "target_time_to_limit_seconds",
+        "Forecast time until the limit, of targets in trouble; 0.1 is the early end.",
+        rows,
+    )
+}
+
+fn labels(verdict: &Verdict) -> Labels<'_> {
+    let target = &verdict.target;
+    let kind = KINDS.iter().find(|(kind, _)| *kind == target.kind).map_or("", |(_, name)| name);
+    vec![
+        ("kind", kind),
+        ("target", target.id.as_str()),
+        ("workload", target.labels.get("workload").map_or("", String::as_str)),
+        ("cgroup", target.cgroup.as_deref().unwrap_or("")),
+    ]
+}
