@@ -75,7 +75,8 @@ Exit codes: 0 good, 1 failed, 2 wrong usage, 78 bad configuration.";
 
 /// Watches memory on this node: what leaks, why, and how long until the kernel kills it.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "plimsoll", version = VERSION.as_str(), after_help = EXAMPLES)]
+#[command(name = "plimsoll", bin_name = "plimsoll")]
+#[command(version = VERSION.as_str(), after_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -119,7 +120,8 @@ pub enum Tool {
 #[derive(Clone, Debug, clap::Args)]
 pub struct DemoArgs {
     /// How long to show it
-    #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "N", default_value_t = 90)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub seconds: u64,
     /// Go on serving the web page afterwards, until interrupted
     #[arg(long)]

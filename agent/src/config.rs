@@ -11,7 +11,7 @@ mod print;
 mod problem;
 mod values;
 
-pub use load::{DEFAULT_FILE, Effective, Origin, Request, load};
+pub use load::{DEFAULT_FILE, Effective, Origin, Request, from_text, load};
 pub use print::{effective_toml, reference_toml};
 pub use problem::{Place, Problem, Problems};
 

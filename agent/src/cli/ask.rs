@@ -28,7 +28,8 @@ pub(crate) enum AskError {
     #[error("'{0}' is not the address of an agent: use http://ADDRESS:PORT")]
     Url(String),
     #[error(
-        "no agent answers at {url} ({why}); start one with `plimsoll run`, or name another with --url"
+        "no agent answers at {url} ({why}); start one with `plimsoll run`, or name another \
+         with --url"
     )]
     NoAgent { url: String, why: String },
     /// The agent said what it did not like.
@@ -204,6 +205,17 @@ pub(crate) fn name_of(verdict: &Verdict) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_it_panic(body: String) {
+            let told = problem_in_words(&body);
+            prop_assert!(!told.contains(char::is_control));
+            let _ = cost_of(&body);
+            let _ = cost_of(&format!("plimsoll_agent_uptime_seconds {body}"));
+        }
+    }
 
     fn agent(url: &str) -> Result<Agent, AskError> {
         Agent::at(&AgentArgs { url: url.into() })

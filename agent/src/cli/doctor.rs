@@ -120,6 +120,7 @@ fn in_words(checks: &[Check]) -> String {
     let count = |level| checks.iter().filter(|check| check.level == level).count();
     out + &match (count(Level::Fail), count(Level::Warn)) {
         (0, 0) => "The agent can see everything here.\n".to_owned(),
+        (0, 1) => "The agent can run here; one thing could be better.\n".to_owned(),
         (0, warnings) => format!("The agent can run here; {warnings} things could be better.\n"),
         (failures, _) => format!("The agent cannot do its work here: {failures} failed.\n"),
     }

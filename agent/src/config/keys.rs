@@ -127,7 +127,7 @@ pub static KEYS: &[Key] = &[
             accepted: "a host name without scheme or port",
         },
         doc: "Names under which browsers may ask; keeps foreign pages out (DNS rebinding).",
-        edges: "Empty: IP addresses, localhost and the node's own name.",
+        edges: "Empty: only localhost and the address in http.listen.",
         who: "Whoever puts the page behind a name of their own.",
     },
     Key {

@@ -93,12 +93,17 @@ pub fn load(request: &Request) -> Result<Effective, Problems> {
         let key = keys::find(path).expect("flags name keys of the table");
         loading.set_text(key, text, Place::Flag(key.flag.unwrap_or(path).into()));
     }
-    loading.contradictions();
-    if loading.problems.is_empty() {
-        Ok(loading.effective)
-    } else {
-        Err(Problems(loading.problems))
-    }
+    loading.finish()
+}
+
+/// Checks the text of a file alone, without environment and flags. `path` is only for messages.
+///
+/// # Errors
+/// All problems of the text, in its order, then contradictions.
+pub fn from_text(path: &Path, text: &str) -> Result<Effective, Problems> {
+    let mut loading = Loading::default();
+    loading.read_text(path, text);
+    loading.finish()
 }
 
 #[derive(Default)]
@@ -108,6 +113,11 @@ struct Loading {
 }
 
 impl Loading {
+    fn finish(mut self) -> Result<Effective, Problems> {
+        self.contradictions();
+        if self.problems.is_empty() { Ok(self.effective) } else { Err(Problems(self.problems)) }
+    }
+
     fn set(&mut self, key: &'static Key, raw: &Raw, place: Place) {
         match key.field.set(&mut self.effective.config, raw) {
             Ok(()) => {
@@ -146,16 +156,18 @@ impl Loading {
 
     fn read_text(&mut self, path: &Path, text: &str) {
         let file = File { path, text };
-        let (table, mut faults) = DeTable::parse_recoverable(text);
+        let (table, faults) = DeTable::parse_recoverable(text);
         self.read_table(&file, "", table.get_ref());
         if !faults.is_empty() {
             // What a broken line seems to say is no problem of its own.
             let lines: Vec<usize> = faults.iter().map(|f| file.position(start_of(f)).0).collect();
-            let whole =
-                |p: &Problem| !matches!(&p.place, Place::File { line, .. } if lines.contains(line));
-            self.problems.retain(whole);
+            let broken = |problem: &Problem| match &problem.place {
+                Place::File { line, .. } => lines.contains(line),
+                _ => false,
+            };
+            self.problems.retain(|problem| !broken(problem));
         }
-        for fault in faults.drain(..) {
+        for fault in faults {
             let place = file.place(start_of(&fault));
             self.problem(place, "", format!("not TOML: {}", fault.message()), String::new());
         }
@@ -203,8 +215,8 @@ impl Loading {
         }
         if !config.http.listen.ip().to_canonical().is_loopback() && !config.http.insecure {
             let what = format!(
-                "{} can be reached by others and the API asks for no password: listen on a loopback \
-                 address, or say http.insecure = true (--insecure)",
+                "{} can be reached by others and the API asks for no password: listen on a \
+                 loopback address, or say http.insecure = true (--insecure)",
                 config.http.listen
             );
             self.contradiction("http.listen", "http.insecure", &what);

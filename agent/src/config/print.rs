@@ -39,7 +39,8 @@ pub fn reference_toml() -> String {
         let flag = key.flag.map(|flag| format!(", flag --{flag}")).unwrap_or_default();
         let _ = write!(
             out,
-            "\n# {}\n# {}\n# Accepted: {}.\n# For: {}\n# Environment {}{flag}.\n#{name} = {value}\n",
+            "\n# {}\n# {}\n# Accepted: {}.\n# For: {}\n# Environment {}{flag}.\n\
+             #{name} = {value}\n",
             key.doc,
             key.edges,
             key.field.accepted(),

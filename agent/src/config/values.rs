@@ -44,7 +44,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 /// Writes a duration in the largest unit up to hours that holds it exactly.
 pub(super) fn show_duration(duration: Duration) -> String {
     let micros = duration.as_micros();
-    let fits = |&&(_, factor): &&(&str, u64)| micros > 0 && micros % u128::from(factor) == 0;
+    let fits = |&&(_, factor): &&(&str, u64)| micros > 0 && micros.is_multiple_of(factor.into());
     match TIMES[1..].iter().find(fits) {
         Some((unit, factor)) => format!("{}{unit}", micros / u128::from(*factor)),
         None => "0s".into(),
@@ -60,7 +60,7 @@ pub(super) fn size(text: &str) -> Option<Bytes> {
 
 /// Writes a size in the largest binary unit that holds it exactly.
 pub(super) fn show_size(size: Bytes) -> String {
-    let fits = |&&(_, factor): &&(&str, u64)| size.0 > 0 && size.0 % factor == 0;
+    let fits = |&&(_, factor): &&(&str, u64)| size.0 > 0 && size.0.is_multiple_of(factor);
     match SIZES[..5].iter().find(fits) {
         Some((unit, factor)) => format!("{}{unit}", size.0 / factor),
         None => "0B".into(),

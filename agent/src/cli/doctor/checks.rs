@@ -34,7 +34,7 @@ pub(super) fn all(facts: &Facts) -> Vec<Check> {
             "says whether tasks already wait for memory",
             "a kernel from 4.20 with CONFIG_PSI; boot with psi=1 if it is off by default",
         ),
-        others_memory(&facts.others_memory),
+        others_memory(facts.others_memory),
         seen(
             "process events",
             &facts.connector,
@@ -106,16 +106,25 @@ fn processes(facts: &Facts) -> Check {
     }
 }
 
-fn others_memory(others: &Others) -> Check {
-    let name = "memory of other users";
+fn others_memory(others: Others) -> Check {
+    let Others { readable, denied, absent } = others;
+    let tried = readable + denied + absent;
+    let what = match (tried, denied, absent) {
+        (0, ..) => "there is no process of another user to try".to_owned(),
+        (_, 0, 0) => "smaps_rollup can be read".to_owned(),
+        (_, 0, _) => "this kernel has no smaps_rollup (4.14 brings it)".to_owned(),
+        _ => format!("smaps_rollup is denied for {denied} of {tried} processes tried"),
+    };
     let why = "PSS, USS and huge pages; without it only RSS and its parts";
-    match others {
-        Others::Readable => good(name, "smaps_rollup can be read", why),
-        Others::Denied => {
-            let remedy = "give CAP_SYS_PTRACE, or run as root";
-            good(name, "smaps_rollup is denied", why).but(Level::Warn, remedy)
-        }
-        Others::Unknown(reason) => good(name, reason, why),
+    let check = good("memory of other users", what, why);
+    match (denied, absent) {
+        (0, 0) => check,
+        (0, _) => check.but(Level::Warn, "a newer kernel"),
+        _ => check.but(
+            Level::Warn,
+            "give CAP_SYS_PTRACE in the first user namespace; a security module may still keep \
+             some processes closed",
+        ),
     }
 }
 

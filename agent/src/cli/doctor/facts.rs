@@ -9,6 +9,11 @@ use rustix::process::Resource;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
+/// Processes whose smaps_rollup is tried.
+const TRIED_MAX: usize = 32;
+/// 256 MiB of 4 KiB pages: a stall of some 0.7 ms.
+const RESIDENT_PAGES_MAX: u64 = 65_536;
+
 /// What was seen. What could not be had is None or the reason in words.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
@@ -30,13 +35,13 @@ pub(super) struct Facts {
     pub(super) capabilities: Option<u64>,
 }
 
-/// Whether smaps_rollup of other users' processes can be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Others {
-    Readable,
-    Denied,
-    /// There is no other user's process to try, or this kernel has no such file.
-    Unknown(String),
+/// In how many processes of other users smaps_rollup could be read, and in how many not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Others {
+    pub(super) readable: usize,
+    pub(super) denied: usize,
+    /// This kernel has no such file.
+    pub(super) absent: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -100,29 +105,38 @@ fn processes(proc: &Path) -> Result<Vec<u32>, String> {
     if pids.is_empty() { Err(format!("{} lists no process", proc.display())) } else { Ok(pids) }
 }
 
-/// Tries the first process of another user that has memory of its own.
+/// Tries processes of other users (of any, for root), the smaller ones: the reading of a large one
+/// would stall it.
 fn others_memory(proc: &Path) -> Others {
     use std::os::unix::fs::MetadataExt as _;
     let me = rustix::process::geteuid().as_raw();
-    let mut pids = processes(proc).unwrap_or_default();
-    pids.sort_unstable();
-    for pid in pids {
+    let mut others = Others::default();
+    for pid in processes(proc).unwrap_or_default() {
         let dir = proc.join(pid.to_string());
         let foreign = std::fs::metadata(&dir).is_ok_and(|meta| meta.uid() != me || me == 0);
-        if !foreign {
+        if !foreign || !is_small(&dir) {
             continue;
         }
         match read_bounded(&dir.join("smaps_rollup"), 1 << 16) {
-            Ok(bytes) if !bytes.is_empty() => return Others::Readable,
-            Err(ReadError::Denied { .. }) => return Others::Denied,
-            Err(ReadError::Absent(_)) if dir.exists() => {
-                return Others::Unknown("this kernel has no smaps_rollup (4.14 brought it)".into());
-            }
-            // A kernel thread, or gone meanwhile.
+            Ok(bytes) if !bytes.is_empty() => others.readable += 1,
+            Err(ReadError::Denied { .. }) => others.denied += 1,
+            Err(ReadError::Absent(_)) if dir.exists() => others.absent += 1,
+            // Gone meanwhile.
             _ => {}
         }
+        if others.readable + others.denied + others.absent == TRIED_MAX {
+            break;
+        }
     }
-    Others::Unknown("there is no process of another user to try".into())
+    others
+}
+
+/// Has memory of its own (kernel threads have none), and little enough to be read unnoticed.
+fn is_small(dir: &Path) -> bool {
+    let statm = read_bounded(&dir.join("statm"), 4096).unwrap_or_default();
+    let resident = String::from_utf8_lossy(&statm);
+    let resident = resident.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    resident.is_some_and(|pages| (1..=RESIDENT_PAGES_MAX).contains(&pages))
 }
 
 fn look_at(path: PathBuf) -> StateDir {

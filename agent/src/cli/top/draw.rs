@@ -13,16 +13,17 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph, Sparkline, SparklineBar};
 
-const HELP: &str = "\
- ↑ ↓  k j     move          PgUp PgDn g G   further
- Enter        details       s               sort by the next column
- t  Tab       next table    /               filter by name, pid, state, cause
- p  Space     pause         Esc             close details, clear filter
- q  Ctrl-C    quit          ?               this help
-
- USED is RSS of a process, working set of a cgroup. TIME LEFT is the
- median forecast until the limit; details show its interval.
- Any key closes this.";
+const HELP: [&str; 9] = [
+    " ↑ ↓  k j     move          PgUp PgDn g G   further",
+    " Enter        details       s               sort by the next column",
+    " t  Tab       next table    /               filter by name, pid, state, cause",
+    " p  Space     pause         Esc             close details, clear filter",
+    " q  Ctrl-C    quit          ?               this help",
+    "",
+    " USED is RSS of a process, working set of a cgroup. TIME LEFT is the",
+    " median forecast until the limit; details show its interval.",
+    " Any key closes this.",
+];
 
 const DETAILS_LINES: u16 = 9;
 const BAR_COLUMNS: usize = 30;
@@ -127,8 +128,8 @@ fn health(snapshot: &Snapshot) -> String {
 fn banner(model: &Model) -> Option<Line<'static>> {
     let mut parts = Vec::new();
     if let Some(trouble) = &model.trouble {
-        let stale = if model.snapshot.is_some() { "this is old: " } else { "" };
-        parts.push(format!("{stale}{trouble}; trying again"));
+        let stale = if model.snapshot.is_some() { "this is old, " } else { "" };
+        parts.push(format!("{stale}trying again: {trouble}"));
     }
     if model.paused {
         parts.push("paused".into());
@@ -269,9 +270,9 @@ fn bars(series: &SeriesView, columns: usize) -> Vec<SparklineBar> {
 
 fn draw_help(frame: &mut Frame<'_>) {
     let area = frame.area();
-    let wide = HELP.lines().map(text::width).max().unwrap_or(0) + 2;
+    let wide = HELP.iter().map(|line| text::width(line)).max().unwrap_or(0) + 2;
     let width = area.width.min(u16::try_from(wide).unwrap_or(u16::MAX));
-    let height = area.height.min(u16::try_from(HELP.lines().count()).unwrap_or(u16::MAX));
+    let height = area.height.min(u16::try_from(HELP.len()).unwrap_or(u16::MAX));
     let centred = Rect {
         x: area.x + (area.width - width) / 2,
         y: area.y + (area.height - height) / 2,
@@ -280,5 +281,5 @@ fn draw_help(frame: &mut Frame<'_>) {
     };
     frame.render_widget(Clear, centred);
     let style = Style::new().add_modifier(Modifier::REVERSED);
-    frame.render_widget(Paragraph::new(HELP).style(style), centred);
+    frame.render_widget(Paragraph::new(HELP.map(Line::raw).to_vec()).style(style), centred);
 }

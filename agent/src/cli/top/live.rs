@@ -127,7 +127,11 @@ fn watch_signals(tell: Sender<News>) -> io::Result<()> {
     };
     let wait = move || {
         runtime.block_on(async {
-            tokio::select! { _ = term.recv() => {}, _ = hangup.recv() => {}, _ = interrupt.recv() => {} }
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = hangup.recv() => {}
+                _ = interrupt.recv() => {}
+            }
         });
         // Nobody listens any more only if `top` is over.
         let _ = tell.send(News::Signal);

@@ -153,7 +153,7 @@ impl Column {
 }
 
 /// Fewer columns than this make no name.
-const NAME_MIN: usize = 14;
+const NAME_MIN: usize = 12;
 
 const STATE: Column = column("STATE", 10, false, |r| text::state(r.judgement.state).into());
 const NAME: Column = column("NAME", NAME_MIN, false, |r| r.name.clone());

@@ -4,14 +4,7 @@ use crate::config::{effective_toml, reference_toml};
 use proptest::prelude::*;
 
 fn of_text(text: &str) -> Result<Effective, Problems> {
-    let mut loading = Loading::default();
-    loading.read_text(Path::new("p.toml"), text);
-    loading.contradictions();
-    if loading.problems.is_empty() {
-        Ok(loading.effective)
-    } else {
-        Err(Problems(loading.problems))
-    }
+    from_text(Path::new("p.toml"), text)
 }
 
 fn told(text: &str) -> String {
@@ -119,7 +112,7 @@ fn some_value(field: &Field, seed: u64, word: &str) -> Option<Raw> {
         Raw::Text(format!("{}us", pick(range.start().as_micros(), range.end().as_micros())))
     };
     Some(match field {
-        Field::Switch(_) => Raw::Bool(seed % 2 == 0),
+        Field::Switch(_) => Raw::Bool(seed.is_multiple_of(2)),
         Field::Count { range, .. } => {
             let picked = pick(*range.start() as u128, *range.end() as u128);
             Raw::Integer(i128::try_from(picked).unwrap())
