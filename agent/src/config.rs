@@ -1,11 +1,38 @@
-//! stub loader; the fields stand
+//! What can be set: the structure with its defaults, and where history is kept.
+//!
+//! [`keys`] is the one table of all keys; [`load`] fills a [`Config`] from file, environment and
+//! flags by it, [`print`] writes one by it, so that they cannot drift apart. A configuration with
+//! any fault is refused whole: nothing here guesses what was meant.
+
+mod field;
+pub mod keys;
+mod load;
+mod print;
+mod problem;
+mod values;
+
+pub use load::{DEFAULT_FILE, Effective, Origin, Request, from_text, load};
+pub use print::{effective_toml, reference_toml};
+pub use problem::{Place, Problem, Problems};
+
 use crate::units::Bytes;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// The environment as it was handed to the program, so that logic can be given another.
+pub type Env = BTreeMap<String, String>;
+
+/// The environment of this process; variables that are not UTF-8 are left out.
+#[must_use]
+pub fn process_env() -> Env {
+    let text = |s: std::ffi::OsString| s.into_string().ok();
+    std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
+}
+
 /// Everything that can be set. `Config::default()` is what `plimsoll run` uses with no file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub http: Http,
     pub state_dir: Option<PathBuf>,
@@ -17,13 +44,13 @@ pub struct Config {
     pub alerts: AlertsConfig,
     pub privacy: Privacy,
 }
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Http {
     pub listen: SocketAddr,
     pub insecure: bool,
     pub allowed_hosts: Vec<String>,
 }
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Log {
     pub format: LogFormat,
     pub level: String,
@@ -33,9 +60,9 @@ pub enum LogFormat {
     Text,
     Json,
 }
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sampling {
-    /// Reads every process and cgroup this often, whatever its urgency. None: cadence follows urgency.
+    /// Reads every process and cgroup this often. None: cadence follows urgency.
     pub interval: Option<Duration>,
     pub interval_min: Duration,
     pub interval_max: Duration,
@@ -49,20 +76,20 @@ pub struct Sampling {
     pub pss_stall_max: Duration,
     pub pss_interval: Duration,
 }
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HistoryConfig {
     pub ram_budget: Bytes,
     pub persist: bool,
     pub flush_interval: Duration,
     pub disk_budget: Bytes,
 }
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AlertsConfig {
     pub repeat_interval: Duration,
     pub oom_horizon: Duration,
     pub imminent: Duration,
 }
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Privacy {
     pub cmdline: CmdlineMode,
     pub redact: Vec<String>,
@@ -71,6 +98,32 @@ pub struct Privacy {
 pub enum CmdlineMode {
     Redacted,
     Off,
+}
+
+impl Config {
+    /// The directory in which history survives a restart.
+    ///
+    /// In this order: `state_dir` as configured; systemd's `$STATE_DIRECTORY`; `/var/lib/plimsoll`
+    /// for root; `$XDG_STATE_HOME/plimsoll`; `~/.local/state/plimsoll`. None if a user has neither
+    /// variable: there is nowhere to keep history then. Source: XDG Base Directory Specification
+    /// 0.8 (relative paths are to be ignored), systemd.exec(5).
+    #[must_use]
+    pub fn resolve_state_dir(&self, euid: u32, env: &Env) -> Option<PathBuf> {
+        let absolute = |name: &str| env.get(name).map(Path::new).filter(|p| p.is_absolute());
+        if let Some(dir) = &self.state_dir {
+            return Some(dir.clone());
+        }
+        let by_systemd = env.get("STATE_DIRECTORY").and_then(|list| list.split(':').next());
+        if let Some(dir) = by_systemd.map(Path::new).filter(|p| p.is_absolute()) {
+            return Some(dir.to_owned());
+        }
+        if euid == 0 {
+            return Some("/var/lib/plimsoll".into());
+        }
+        absolute("XDG_STATE_HOME")
+            .map(|state| state.join("plimsoll"))
+            .or_else(|| absolute("HOME").map(|home| home.join(".local/state/plimsoll")))
+    }
 }
 
 impl Default for Config {
@@ -111,5 +164,30 @@ impl Default for Config {
             },
             privacy: Privacy { cmdline: CmdlineMode::Redacted, redact: Vec::new() },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(state_dir: Option<&str>, euid: u32, env: &[(&str, &str)]) -> Option<String> {
+        let config = Config { state_dir: state_dir.map(PathBuf::from), ..Config::default() };
+        let env = env.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
+        config.resolve_state_dir(euid, &env).map(|p| p.display().to_string())
+    }
+
+    #[test]
+    fn the_state_directory_follows_configuration_then_systemd_then_the_user() {
+        let home = ("HOME", "/home/ann");
+        let unit = ("STATE_DIRECTORY", "/var/lib/a:/var/lib/b");
+        assert_eq!(resolved(Some("/d"), 0, &[unit]).as_deref(), Some("/d"));
+        assert_eq!(resolved(None, 7, &[unit, home]).as_deref(), Some("/var/lib/a"));
+        assert_eq!(resolved(None, 0, &[home]).as_deref(), Some("/var/lib/plimsoll"));
+        let xdg = ("XDG_STATE_HOME", "/x");
+        assert_eq!(resolved(None, 7, &[xdg, home]).as_deref(), Some("/x/plimsoll"));
+        let users = Some("/home/ann/.local/state/plimsoll");
+        assert_eq!(resolved(None, 7, &[("XDG_STATE_HOME", "x"), home]).as_deref(), users);
+        assert_eq!(resolved(None, 7, &[]), None);
     }
 }

@@ -1,0 +1,61 @@
+//! `generate`: files made from what the program itself knows, so that they never lag behind it.
+
+use super::{Exit, Failure};
+use crate::config::reference_toml;
+use clap_complete::Shell;
+use std::io::Write;
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct GenerateArgs {
+    #[command(subcommand)]
+    pub what: What,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum What {
+    /// A configuration file with every key explained and at its default
+    Config,
+    /// Completion for a shell, to be sourced
+    Completion { shell: Shell },
+    /// The man page, in roff
+    Man,
+    /// The OpenAPI document of the HTTP API, in JSON
+    Openapi,
+}
+
+pub(super) fn generate(
+    args: &GenerateArgs,
+    mut command: clap::Command,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    match args.what {
+        What::Config => out.write_all(reference_toml().as_bytes())?,
+        What::Completion { shell } => {
+            // clap_complete panics when it cannot write, so it is given memory.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "plimsoll", &mut script);
+            out.write_all(&script)?;
+        }
+        What::Man => man(command, out)?,
+        What::Openapi => writeln!(out, "{}", openapi()?)?,
+    }
+    Ok(Exit::Good)
+}
+
+/// One page for all: the program's, then each command's.
+fn man(mut command: clap::Command, out: &mut dyn Write) -> Result<(), Failure> {
+    command.build();
+    clap_mangen::Man::new(command.clone()).render(out)?;
+    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        let page = clap_mangen::Man::new(sub.clone());
+        writeln!(out, ".SH PLIMSOLL {}", sub.get_name().to_uppercase())?;
+        page.render_synopsis_section(out)?;
+        page.render_description_section(out)?;
+        page.render_options_section(out)?;
+    }
+    Ok(())
+}
+
+fn openapi() -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(&serde_json::Value::Null)
+}

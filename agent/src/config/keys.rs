@@ -1,0 +1,398 @@
+//! The one table of all keys: reading, printing, the reference file and the flags follow it.
+//!
+//! The environment has each key too: `PLIMSOLL_` and the flag's name, or the path where there is no
+//! flag (`PLIMSOLL_SAMPLING_CPU_BUDGET`). Other variables of that prefix are left alone, because
+//! Kubernetes sets `PLIMSOLL_PORT` and the like for a Service of this name.
+
+pub use super::field::{At, Field, Raw, Read};
+
+use super::{CmdlineMode, Config, LogFormat};
+use crate::units::Bytes;
+use std::time::Duration;
+
+/// One thing that can be set.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Its place in the file, `table.key`.
+    pub path: &'static str,
+    /// The command line's name for it; one that begins with `no-` sets the opposite.
+    pub flag: Option<&'static str>,
+    pub field: Field,
+    pub doc: &'static str,
+    /// What the extreme values do.
+    pub edges: &'static str,
+    /// Who should change it.
+    pub who: &'static str,
+}
+
+impl Key {
+    /// The environment variable that sets it.
+    #[must_use]
+    pub fn env(&self) -> String {
+        let name = self.flag.unwrap_or(self.path);
+        format!("PLIMSOLL_{}", name.replace(['.', '-'], "_").to_ascii_uppercase())
+    }
+
+    /// Whether flag and environment say the opposite of the key.
+    #[must_use]
+    pub fn inverted(&self) -> bool {
+        self.flag.is_some_and(|flag| flag.starts_with("no-"))
+    }
+
+    /// Checks what was written as its flag.
+    ///
+    /// # Errors
+    /// What is wrong and what is accepted.
+    pub fn check_text(&self, text: &str) -> Result<(), String> {
+        let set = self.field.set(&mut Config::default(), &self.field.raw_of_text(text));
+        set.map_err(|what| format!("{what}; accepted: {}", self.field.accepted()))
+    }
+
+    /// The table it is in, empty for the top, and its name there.
+    #[must_use]
+    pub fn section_and_name(&self) -> (&'static str, &'static str) {
+        self.path.split_once('.').unwrap_or(("", self.path))
+    }
+}
+
+#[must_use]
+pub fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+#[must_use]
+pub fn is_section(name: &str) -> bool {
+    KEYS.iter().any(|key| !name.is_empty() && key.section_and_name().0 == name)
+}
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+const fn s(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+
+/// Keys of the top first, then table by table, as a file has to have them.
+pub static KEYS: &[Key] = &[
+    Key {
+        path: "state_dir",
+        flag: Some("state-dir"),
+        field: Field::PathOrUnset { at: |c| &mut c.state_dir, example: "/var/lib/plimsoll" },
+        doc: "Directory in which history survives a restart.",
+        edges: "Unset: /var/lib/plimsoll for root, else ~/.local/state/plimsoll.",
+        who: "Packagers, and DaemonSets that mount a hostPath.",
+    },
+    Key {
+        path: "proc_root",
+        flag: Some("proc-root"),
+        field: Field::Path(|c| &mut c.proc_root),
+        doc: "Where the node's /proc is mounted.",
+        edges: "In a container with hostPID and a read-only hostPath: /host/proc.",
+        who: "DaemonSets only.",
+    },
+    Key {
+        path: "sys_root",
+        flag: Some("sys-root"),
+        field: Field::Path(|c| &mut c.sys_root),
+        doc: "Where the node's /sys is mounted.",
+        edges: "In a container: /host/sys.",
+        who: "DaemonSets only.",
+    },
+    Key {
+        path: "http.listen",
+        flag: Some("listen"),
+        field: Field::Address(|c| &mut c.http.listen),
+        doc: "Address of the HTTP API, the metrics and the web page.",
+        edges: "Port 0 takes any free port. An address that others can reach needs http.insecure.",
+        who: "Whoever scrapes it from another host.",
+    },
+    Key {
+        path: "http.insecure",
+        flag: Some("insecure"),
+        field: Field::Switch(|c| &mut c.http.insecure),
+        doc: "Allows an address that others can reach, although the API asks for no password.",
+        edges: "true: everyone who can reach the port sees process names and command lines.",
+        who: "Only where a network policy guards the port.",
+    },
+    Key {
+        path: "http.allowed_hosts",
+        flag: None,
+        field: Field::List {
+            at: |c| &mut c.http.allowed_hosts,
+            good: is_host,
+            accepted: "a host name without scheme or port",
+        },
+        doc: "Names under which browsers may ask; keeps foreign pages out (DNS rebinding).",
+        edges: "Empty: only localhost and the address in http.listen.",
+        who: "Whoever puts the page behind a name of their own.",
+    },
+    Key {
+        path: "log.format",
+        flag: Some("log-format"),
+        field: Field::Choice {
+            names: &["text", "json"],
+            get: |c| match c.log.format {
+                LogFormat::Text => "text",
+                LogFormat::Json => "json",
+            },
+            set: |c, name| {
+                c.log.format = if name == "json" { LogFormat::Json } else { LogFormat::Text };
+            },
+        },
+        doc: "Form of the log lines on stderr.",
+        edges: "json: one object per line.",
+        who: "Whoever collects the log by machine.",
+    },
+    Key {
+        path: "log.level",
+        flag: Some("log-level"),
+        field: Field::Text {
+            at: |c| &mut c.log.level,
+            good: is_log_filter,
+            accepted: "off, error, warn, info, debug or trace, or module=level, with commas",
+        },
+        doc: "Least severity that is logged.",
+        edges: "debug logs each sweep; plimsoll::sampler=trace,info each reading of the sampler.",
+        who: "Whoever looks for a fault in the agent.",
+    },
+    Key {
+        path: "sampling.interval",
+        flag: Some("interval"),
+        field: Field::TimeOrUnset {
+            at: |c| &mut c.sampling.interval,
+            range: ms(20)..=s(HOUR),
+            example: s(1),
+        },
+        doc: "Reads every process and cgroup this often, whatever its urgency.",
+        edges: "Unset: each is read in at most 1/20 of its time to the limit.",
+        who: "Experiments; in production leave it unset.",
+    },
+    Key {
+        path: "sampling.interval_min",
+        flag: None,
+        field: Field::Time { at: |c| &mut c.sampling.interval_min, range: ms(20)..=s(60) },
+        doc: "How often the most urgent target is read.",
+        edges: "Below 100ms a runaway costs more CPU and is hardly seen earlier.",
+        who: "Almost nobody.",
+    },
+    Key {
+        path: "sampling.interval_max",
+        flag: None,
+        field: Field::Time { at: |c| &mut c.sampling.interval_max, range: ms(100)..=s(HOUR) },
+        doc: "How often the least urgent target is read.",
+        edges: "Above 60s a jump of a quiet process is seen late.",
+        who: "Nodes with tens of thousands of processes.",
+    },
+    Key {
+        path: "sampling.cpu_budget",
+        flag: None,
+        field: Field::Ratio { at: |c| &mut c.sampling.cpu_budget, range: 0.001..=1.0 },
+        doc: "Share of one core that sampling may use; above it the least urgent wait.",
+        edges: "0.001 starves the quiet ones for minutes; 1 is a whole core.",
+        who: "Platform teams that account for every agent.",
+    },
+    Key {
+        path: "sampling.kept_fds_max",
+        flag: None,
+        field: Field::Count { at: |c| &mut c.sampling.kept_fds_max, range: 0..=1_000_000 },
+        doc: "Files of /proc kept open, which makes a reading twice as cheap.",
+        edges: "0 keeps none. Each costs 1.1 KiB of the kernel; never above RLIMIT_NOFILE.",
+        who: "Nodes with more processes than this.",
+    },
+    Key {
+        path: "sampling.processes_max",
+        flag: None,
+        field: Field::Count { at: |c| &mut c.sampling.processes_max, range: 16..=4_194_304 },
+        doc: "Processes watched at once; of more, the smallest are left out and counted.",
+        edges: "4194304 is the kernel's own limit of pids.",
+        who: "Nodes with more processes than this.",
+    },
+    Key {
+        path: "sampling.cgroups_max",
+        flag: None,
+        field: Field::Count { at: |c| &mut c.sampling.cgroups_max, range: 1..=65_536 },
+        doc: "Cgroups watched at once; further ones are left out and counted.",
+        edges: "65536 cgroups are a kernel that is already slow.",
+        who: "Nodes with more cgroups than this.",
+    },
+    Key {
+        path: "sampling.rescan_interval",
+        flag: None,
+        field: Field::Time { at: |c| &mut c.sampling.rescan_interval, range: s(1)..=s(HOUR) },
+        doc: "How often /proc and the cgroups are listed anew, to find what no event told of.",
+        edges: "Without the proc connector (CAP_NET_ADMIN) this is how late a process is found.",
+        who: "Almost nobody.",
+    },
+    Key {
+        path: "sampling.pss",
+        flag: None,
+        field: Field::Switch(|c| &mut c.sampling.pss),
+        doc: "Reads smaps_rollup for PSS, USS and huge pages.",
+        edges: "false: those are null. It holds a lock of the target, bounded by pss_stall_max.",
+        who: "Latency-critical nodes.",
+    },
+    Key {
+        path: "sampling.pss_stall_max",
+        flag: None,
+        field: Field::Time { at: |c| &mut c.sampling.pss_stall_max, range: ms(1)..=s(1) },
+        doc: "A process that smaps_rollup would stall longer is not read by it.",
+        edges: "About 2.6ms per GiB resident: 5ms excludes processes above 2 GiB.",
+        who: "Those who want PSS of large processes and can bear the stall.",
+    },
+    Key {
+        path: "sampling.pss_interval",
+        flag: None,
+        field: Field::Time { at: |c| &mut c.sampling.pss_interval, range: s(1)..=s(DAY) },
+        doc: "How often smaps_rollup is read of each process.",
+        edges: "Below 10s the stalls of a target become visible in its latency.",
+        who: "Almost nobody.",
+    },
+    Key {
+        path: "history.ram_budget",
+        flag: None,
+        field: Field::Size {
+            at: |c| &mut c.history.ram_budget,
+            range: Bytes::mib(1)..=Bytes::mib(65_536),
+        },
+        doc: "Memory for history; when it is full, the oldest and least urgent goes first.",
+        edges: "1MiB holds an hour of some hundred processes.",
+        who: "Nodes with many processes, or those who want a longer past.",
+    },
+    Key {
+        path: "history.persist",
+        flag: Some("no-persist"),
+        field: Field::Switch(|c| &mut c.history.persist),
+        doc: "Keeps history on disk, so that a restart of the agent forgets nothing.",
+        edges: "false: every restart begins with a warm-up.",
+        who: "Nodes without a writable disk.",
+    },
+    Key {
+        path: "history.flush_interval",
+        flag: None,
+        field: Field::Time { at: |c| &mut c.history.flush_interval, range: s(1)..=s(HOUR) },
+        doc: "How often history is written; a kill of the agent loses at most this much.",
+        edges: "1s writes more than it needs to; 1h loses an hour.",
+        who: "Nodes with flash memory that wears.",
+    },
+    Key {
+        path: "history.disk_budget",
+        flag: None,
+        field: Field::Size {
+            at: |c| &mut c.history.disk_budget,
+            range: Bytes::mib(1)..=Bytes::mib(1 << 20),
+        },
+        doc: "Disk for history; the oldest is deleted first.",
+        edges: "Less than history.ram_budget keeps only a part over a restart.",
+        who: "Nodes with small disks.",
+    },
+    Key {
+        path: "alerts.repeat_interval",
+        flag: None,
+        field: Field::Time { at: |c| &mut c.alerts.repeat_interval, range: s(10)..=s(7 * DAY) },
+        doc: "After this time an alert that still fires is told again.",
+        edges: "10s floods the log.",
+        who: "Teams with their own rhythm of reminders.",
+    },
+    Key {
+        path: "alerts.oom_horizon",
+        flag: None,
+        field: Field::Time { at: |c| &mut c.alerts.oom_horizon, range: s(60)..=s(4 * DAY) },
+        doc: "An OOM that is forecast further ahead than this is not told.",
+        edges: "Beyond 96h no forecast is worth its name.",
+        who: "Teams that only want what concerns this shift.",
+    },
+    Key {
+        path: "alerts.imminent",
+        flag: None,
+        field: Field::Time { at: |c| &mut c.alerts.imminent, range: s(1)..=s(DAY) },
+        doc: "An OOM that is forecast within this time is critical.",
+        edges: "At most alerts.oom_horizon.",
+        who: "Teams that need longer than this to act.",
+    },
+    Key {
+        path: "privacy.cmdline",
+        flag: None,
+        field: Field::Choice {
+            names: &["redacted", "off"],
+            get: |c| match c.privacy.cmdline {
+                CmdlineMode::Redacted => "redacted",
+                CmdlineMode::Off => "off",
+            },
+            set: |c, name| {
+                let off = name == "off";
+                c.privacy.cmdline = if off { CmdlineMode::Off } else { CmdlineMode::Redacted };
+            },
+        },
+        doc: "Whether command lines are shown; values that look like secrets are blotted out.",
+        edges: "off: they are not even read.",
+        who: "Nodes whose command lines hold secrets in unusual forms.",
+    },
+    Key {
+        path: "privacy.redact",
+        flag: None,
+        field: Field::List {
+            at: |c| &mut c.privacy.redact,
+            good: |word| word.chars().any(char::is_alphanumeric),
+            accepted: "a word with a letter or a digit",
+        },
+        doc: "Further words: an argument whose name holds one of them has its value blotted out.",
+        edges: "Empty: only the words that are built in (password, token, secret, …).",
+        who: "Those with names of their own for secrets.",
+    },
+];
+
+fn is_host(text: &str) -> bool {
+    let ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !text.is_empty() && text.len() <= 253 && text.chars().all(ok)
+}
+
+fn is_log_filter(text: &str) -> bool {
+    let is_level = |l: &str| matches!(l, "off" | "error" | "warn" | "info" | "debug" | "trace");
+    let is_module = |m: &str| {
+        !m.is_empty() && m.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
+    };
+    text.split(',').map(str::trim).all(|part| match part.split_once('=') {
+        Some((module, level)) => is_module(module) && is_level(level),
+        None => is_level(part),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_default_is_a_value_that_its_own_key_accepts() {
+        for key in KEYS {
+            let Some(toml) = key.field.toml(&Config::default()) else { continue };
+            let text = toml.trim_matches(['"', '[', ']']);
+            let mut config = Config::default();
+            let set = key.field.set(&mut config, &key.field.raw_of_text(text));
+            assert_eq!(set, Ok(()), "{} = {toml}", key.path);
+            assert_eq!(config, Config::default(), "{}", key.path);
+        }
+    }
+
+    #[test]
+    fn every_key_and_variable_is_there_once_and_explained() {
+        let paths: BTreeSet<_> = KEYS.iter().map(|key| key.path).collect();
+        let variables: BTreeSet<_> = KEYS.iter().map(Key::env).collect();
+        assert_eq!((paths.len(), variables.len()), (KEYS.len(), KEYS.len()));
+        for key in KEYS {
+            assert!(key.doc.ends_with('.') && key.edges.ends_with('.') && key.who.ends_with('.'));
+        }
+        assert_eq!(find("http.listen").unwrap().env(), "PLIMSOLL_LISTEN");
+        assert_eq!(find("sampling.pss").unwrap().env(), "PLIMSOLL_SAMPLING_PSS");
+    }
+
+    #[test]
+    fn a_misspelt_log_level_is_no_module() {
+        assert!(is_log_filter("info") && is_log_filter("plimsoll::sampler=trace,info"));
+        assert!(!is_log_filter("inof") && !is_log_filter("") && !is_log_filter("a=b"));
+    }
+}

@@ -1,0 +1,64 @@
+//! Writes a configuration as TOML: the effective one with origins, or the commented reference.
+
+use super::keys::{KEYS, Key};
+use super::{Config, Effective};
+use std::fmt::Write as _;
+
+/// The effective configuration; read back it gives the same. Each value says where it comes from.
+#[must_use]
+pub fn effective_toml(effective: &Effective) -> String {
+    let mut out = match &effective.file {
+        Some(path) => format!("# Effective configuration; file: {path:?}\n"),
+        None => "# Effective configuration; no file\n".into(),
+    };
+    by_section(&mut out, |out, key| {
+        let (_, name) = key.section_and_name();
+        let origin = effective.origin(key.path).to_string().replace(char::is_control, "?");
+        let _ = match key.field.toml(&effective.config) {
+            Some(value) => writeln!(out, "{name} = {value} # {origin}"),
+            None => writeln!(out, "#{name} is unset # {origin}"),
+        };
+    });
+    out
+}
+
+/// A file that says all there is to set, with every key commented out at its default.
+///
+/// Lines of prose begin with `# `, keys with `#` alone.
+#[must_use]
+pub fn reference_toml() -> String {
+    let mut out = String::from(
+        "# Plimsoll's configuration. Every key is shown with its default; all may be left out.\n\
+         # A flag beats the environment, the environment this file. Check with\n\
+         # `plimsoll check-config FILE`, see what holds with `plimsoll print-config`.\n",
+    );
+    let defaults = Config::default();
+    by_section(&mut out, |out, key| {
+        let (_, name) = key.section_and_name();
+        let value = key.field.toml(&defaults).or_else(|| key.field.example()).unwrap_or_default();
+        let flag = key.flag.map(|flag| format!(", flag --{flag}")).unwrap_or_default();
+        let _ = write!(
+            out,
+            "\n# {}\n# {}\n# Accepted: {}.\n# For: {}\n# Environment {}{flag}.\n\
+             #{name} = {value}\n",
+            key.doc,
+            key.edges,
+            key.field.accepted(),
+            key.who,
+            key.env(),
+        );
+    });
+    out
+}
+
+fn by_section(out: &mut String, mut each: impl FnMut(&mut String, &Key)) {
+    let mut section = "";
+    for key in KEYS {
+        let (its_section, _) = key.section_and_name();
+        if its_section != section {
+            section = its_section;
+            let _ = writeln!(out, "\n[{section}]");
+        }
+        each(out, key);
+    }
+}
