@@ -43,7 +43,7 @@ pub struct Details {
 
 /// Reads the details of the cgroup `path`, as [`Layout::walk`] names it.
 ///
-/// Cost: about a dozen files, 25 µs; for every few seconds, not for every sample.
+/// Cost: about a dozen files, 30 µs; for every few seconds, not for every sample.
 ///
 /// # Errors
 /// As [`super::Kept::open`] and [`super::Kept::read`].

@@ -116,11 +116,11 @@ impl Dir {
 /// [`ReadError::Gone`] if the cgroup was removed: both versions then answer ENODEV on every file
 /// that was kept open. Else as [`ReadError::of`].
 #[inline]
-pub(super) fn pread<'a>(
+pub(super) fn pread(
     fd: impl AsFd,
-    buf: &'a mut Vec<u8>,
+    buf: &mut Vec<u8>,
     path: impl Fn() -> PathBuf,
-) -> Result<&'a [u8], ReadError> {
+) -> Result<&[u8], ReadError> {
     if buf.len() < BUFFER_BYTES {
         buf.resize(BUFFER_BYTES, 0);
     }

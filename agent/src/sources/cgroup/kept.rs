@@ -1,7 +1,8 @@
 //! The hot path: one cgroup's usage from two file descriptors that stay open.
 //!
-//! Measured on kernel 6.18 (v1, 1,000 empty cgroups, release build, one core at 2.9 GHz): see
-//! [`Kept::read`]. Without kept descriptors [`read_usage_at`] opens and closes them each time.
+//! Measured on kernel 6.18 (v1, 1,000 cgroups, release build, shared virtual machine): 4.0 µs per
+//! cgroup kept open, 3.5 of them in the kernel; 8.2 µs with [`read_usage_at`], which opens and
+//! closes the files each time.
 
 use super::files::{Dir, pread};
 use super::layout::Layout;
@@ -29,8 +30,8 @@ impl Kept {
     /// Opens the files of the cgroup `path`, as [`Layout::walk`] names it.
     ///
     /// # Errors
-    /// [`ReadError::Gone`] if there is no such cgroup; [`ReadError::Absent`] if the memory controller
-    /// is not enabled in it (v2); else as [`ReadError::of`].
+    /// [`ReadError::Gone`] if there is no such cgroup; [`ReadError::Absent`] if the memory
+    /// controller is not enabled in it (v2); else as [`ReadError::of`].
     pub fn open(layout: &Layout, path: &str) -> Result<Self, ReadError> {
         let dir = Dir::open(layout, path)?;
         let v2 = layout.is_v2();

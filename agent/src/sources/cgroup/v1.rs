@@ -14,7 +14,7 @@ const WANTED: usize = 5;
 /// fill in where a kernel does not print them. v1 has no keys for kernel memory. `total_rss` is
 /// anonymous memory with huge pages (before 5.8 also swap cache), not what processes call RSS;
 /// `total_cache` includes shmem, which is taken off. Source: kernel document cgroup-v1/memory.
-/// Cost: about 0.3 µs (see [`super::kept`]).
+/// Cost: 0.5 µs.
 ///
 /// # Errors
 /// [`Malformed`] if a wanted value is not decimal.

