@@ -35,6 +35,7 @@ const ASSETS: &[Asset] = &[
     asset!("/app/badge.js", SCRIPT, "app/badge.js"),
     asset!("/app/chart.js", SCRIPT, "app/chart.js"),
     asset!("/app/dom.js", SCRIPT, "app/dom.js"),
+    asset!("/app/facts.js", SCRIPT, "app/facts.js"),
     asset!("/app/format.js", SCRIPT, "app/format.js"),
     asset!("/app/hull.js", SCRIPT, "app/hull.js"),
     asset!("/app/log.js", SCRIPT, "app/log.js"),
