@@ -74,7 +74,7 @@ pub struct Params {
     pub relax: f64,
     /// Restarts of a workload within the hour that make a loop, if each life grows. Default 3.
     pub restarts_min: u32,
-    /// Spread of the forecast for each e-fold of extrapolation beyond the span. Ratio. Default 0.1.
+    /// Spread of the forecast for each e-fold of extrapolation beyond the span. Ratio. Default 0.3.
     pub extrapolation_spread: f64,
 }
 
@@ -110,7 +110,7 @@ impl Default for Params {
             headroom_share_min: 0.02,
             relax: 1.5,
             restarts_min: 3,
-            extrapolation_spread: 0.1,
+            extrapolation_spread: 0.3,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::cells::floor;
 use crate::history::Bucket;
 
 const DAY: usize = 24;
+const DAY_HOURS: i64 = 24;
 const HOUR_MS: i64 = 3_600_000;
 /// Below this a step and a leak under a cycle cannot be told apart.
 const HOURS_MIN: usize = 84;
@@ -35,13 +36,16 @@ pub(super) fn remove(
         return;
     }
     let hour = |b: &Bucket| b.at.0.div_euclid(HOUR_MS);
-    let of_day = |b: &Bucket| usize::try_from(hour(b).rem_euclid(DAY as i64)).unwrap_or(0);
+    let of_day = |b: &Bucket| usize::try_from(hour(b).rem_euclid(DAY_HOURS)).unwrap_or(0);
     buffer.clear();
-    for (i, later) in recent.iter().enumerate() {
-        for (j, earlier) in recent[..i].iter().enumerate() {
-            if of_day(later) == of_day(earlier) {
-                let rise = floors[skipped + i] - floors[skipped + j];
-                buffer.push(rise / (hour(later) - hour(earlier)).max(1) as f64);
+    for start in 0..recent.len().min(DAY) {
+        // Every 24th bucket is of the same hour, but for pairs across a gap, which are left out.
+        for i in (start..recent.len()).step_by(DAY) {
+            for j in (start..i).step_by(DAY) {
+                if of_day(&recent[i]) == of_day(&recent[j]) {
+                    let hours = (hour(&recent[i]) - hour(&recent[j])).max(1);
+                    buffer.push((floors[skipped + i] - floors[skipped + j]) / hours as f64);
+                }
             }
         }
     }

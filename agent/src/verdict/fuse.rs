@@ -126,9 +126,10 @@ fn calm(params: &Params, window: &Window<'_>, coarse: bool) -> bool {
     let Some(last) = window.last() else { return true };
     let low = demand(&last.split).saturating_sub(params.growth_min);
     let lower = |bucket: Bucket| floor(&bucket) < low.as_f64();
-    !window.points().any(|p| p.split.used.0 > 0 && demand(&p.split) < low)
-        && !(coarse && window.buckets(Tier::Minute).any(lower))
-        && !(coarse && window.buckets(Tier::Hour).any(lower))
+    let lower_once = window.points().any(|p| p.split.used.0 > 0 && demand(&p.split) < low)
+        || coarse && window.buckets(Tier::Minute).any(lower)
+        || coarse && window.buckets(Tier::Hour).any(lower);
+    !lower_once
 }
 
 fn quiet(
