@@ -2,8 +2,14 @@
 //!
 //! Pure: does no IO, reads no clock, logs nothing, cannot fail.
 
+mod cause;
+mod facts;
 mod fuse;
 
+pub use crate::detect::{Params, Scratch};
+pub use facts::Facts;
+#[cfg(test)]
+pub(crate) use fuse::judge_past;
 pub use fuse::{Judged, judge};
 
 use crate::units::{Bytes, BytesPerSec, Limit};
