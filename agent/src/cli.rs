@@ -22,6 +22,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
@@ -94,8 +95,11 @@ impl Cli {
 pub enum Command {
     /// Watch this node and serve what is found (the default)
     Run(RunArgs),
-    /// Let a small program leak in a cgroup of its own, and watch it being caught
+    /// Let three small programs leak, level off and saw, and see them told apart
     Demo(DemoArgs),
+    /// One of the programs that the demo starts
+    #[command(hide = true)]
+    DemoProgram(ProgramArgs),
     #[command(flatten)]
     Tool(Tool),
 }
@@ -129,6 +133,15 @@ pub struct DemoArgs {
     /// Address of the demo's agent; port 0 takes any free port
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<SocketAddr>,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct ProgramArgs {
+    /// leak, plateau or sawtooth
+    pub shape: String,
+    /// Directory of the cgroup to enter
+    #[arg(long, value_name = "DIR")]
+    pub cgroup: Option<PathBuf>,
 }
 
 /// Reads the command line. Help, version and usage errors are shown here.

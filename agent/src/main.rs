@@ -1,11 +1,87 @@
 //! The thin edge: allocator, arguments, log, exit code.
 
-use plimsoll::cli::{self, Outcome};
+use plimsoll::app::{self, demo};
+use plimsoll::cli::{self, Command, DemoArgs, Exit, ProgramArgs, RunArgs};
+use plimsoll::config::{self, Config, LogFormat};
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    todo!()
+    let exit = match cli::parse(std::env::args_os()).map(cli::Cli::chosen) {
+        Err(exit) => exit,
+        Ok(Command::Run(args)) => run(&args),
+        Ok(Command::Demo(args)) => show_demo(&args),
+        Ok(Command::DemoProgram(args)) => be_program(&args),
+        Ok(Command::Tool(tool)) => {
+            cli::execute(tool, &mut std::io::stdout().lock(), &mut std::io::stderr().lock())
+        }
+    };
+    exit.into()
+}
+
+fn run(args: &RunArgs) -> Exit {
+    let env = config::process_env();
+    let effective = match args.load(env.clone()) {
+        Ok(effective) => effective,
+        Err(problems) => return complain(Exit::BadConfig, &problems),
+    };
+    let config = effective.config;
+    start_log(&config);
+    let euid = rustix::process::geteuid().as_raw();
+    let state_dir = config.history.persist.then(|| config.resolve_state_dir(euid, &env)).flatten();
+    let announce = |address: std::net::SocketAddr| {
+        // A closed stdout is no reason to stop watching.
+        let _ = writeln!(
+            std::io::stdout(),
+            "plimsoll watches this node: http://{address}/  (live in a terminal: plimsoll top --url \
+             http://{address}; what leaks: plimsoll leaks; what it cannot see: \
+             http://{address}/readyz?verbose)"
+        );
+    };
+    match app::run(config, state_dir.as_deref(), announce) {
+        Ok(()) => Exit::Good,
+        Err(why) => complain(Exit::Failed, &why),
+    }
+}
+
+fn show_demo(args: &DemoArgs) -> Exit {
+    let settings = demo::DemoSettings {
+        duration: Duration::from_secs(args.seconds),
+        keep_serving: args.keep_serving,
+        listen: args.listen.unwrap_or_else(|| ([127, 0, 0, 1], 0).into()),
+    };
+    match demo::run(settings, &mut std::io::stdout()) {
+        Ok(true) => Exit::Good,
+        Ok(false) => Exit::Failed,
+        Err(why) => complain(Exit::Failed, &why),
+    }
+}
+
+fn be_program(args: &ProgramArgs) -> Exit {
+    let Some(shape) = demo::program::Shape::of_name(&args.shape) else { return Exit::Usage };
+    match demo::program::be(shape, args.cgroup.as_deref()) {
+        Ok(()) => Exit::Good,
+        Err(why) => complain(Exit::Failed, &why),
+    }
+}
+
+fn complain(exit: Exit, why: &dyn std::fmt::Display) -> Exit {
+    // There is nowhere left to say that stderr is closed.
+    let _ = writeln!(std::io::stderr(), "plimsoll: {why}");
+    exit
+}
+
+/// The log goes to stderr. The configuration's check has accepted the level already.
+fn start_log(config: &Config) {
+    let filter = EnvFilter::try_new(&config.log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log.format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
 }

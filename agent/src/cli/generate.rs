@@ -57,5 +57,5 @@ fn man(mut command: clap::Command, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 fn openapi() -> Result<String, serde_json::Error> {
-    serde_json::to_string_pretty(&serde_json::Value::Null)
+    serde_json::to_string_pretty(&crate::api::openapi())
 }
