@@ -7,8 +7,9 @@ use plimsoll::target::{ProcessId, Target};
 use plimsoll::units::Bytes;
 
 fn resident() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("proc is mounted");
-    statm.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok()).expect("statm is numbers") * 4096
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("procfs is mounted");
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    pages.expect("statm has a second number") * rustix::param::page_size() as u64
 }
 
 #[test]

@@ -4,8 +4,9 @@
 //! closed series (oldest first, whole), and from the live ones. Of these each has a fair share,
 //! [`SHARES`]: a series above its share pays for its own growth with its oldest block; one below it
 //! is paid for by the next one above, which a clock hand finds. When none is above, the shares
-//! shrink by one row: fine points first, then minutes down to about one hour of them, then hours,
-//! and at last what is left. When room was found elsewhere for a while they grow back.
+//! shrink by one row: fine points and minutes in turn, down to some 20 points and one hour of
+//! minutes, before any hour goes; then hours, and at last what is left. When room was found
+//! elsewhere for a while they grow back.
 //! A block that goes before it was folded is folded first, into a piece of a minute or of an hour.
 
 use super::pool::{NIL, Series};
@@ -24,20 +25,21 @@ const fn row(fine: u16, minute: u16, hour: u16) -> Allotment {
 }
 
 /// Fair shares, from plenty to nothing.
-pub(super) const SHARES: [Allotment; 21] = [
+pub(super) const SHARES: [Allotment; 22] = [
     row(32, 160, 48),
     row(16, 160, 48),
     row(10, 160, 48),
-    row(6, 160, 48),
-    row(3, 160, 48),
-    row(2, 160, 48),
-    row(1, 80, 48),
-    row(1, 40, 48),
-    row(1, 20, 48),
-    row(1, 10, 48),
-    row(1, 6, 48),
-    row(1, 6, 24),
-    row(1, 6, 16),
+    row(10, 80, 48),
+    row(8, 40, 48),
+    row(6, 40, 48),
+    row(6, 20, 48),
+    row(4, 20, 48),
+    row(4, 10, 48),
+    row(3, 8, 48),
+    row(2, 6, 48),
+    row(2, 6, 24),
+    row(2, 6, 16),
+    row(2, 6, 10),
     row(1, 6, 10),
     row(1, 6, 6),
     row(1, 6, 4),

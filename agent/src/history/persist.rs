@@ -120,7 +120,7 @@ struct Encoder {
 
 impl Journal {
     /// Locks the directory, reads what is there, and writes it to a fresh file. Blocks for as long
-    /// as that takes (≈50 ms for 16 MiB). If the fresh file cannot be written that is no error but
+    /// as that takes (0.3 s for a full 16 MiB). If the fresh file cannot be written that is no error but
     /// shows in [`Self::health`].
     ///
     /// # Errors
@@ -163,7 +163,7 @@ impl Journal {
     /// Encodes what changed since the last call and queues it; never waits for the disk. True if
     /// there is more: then call again soon, not only after the flush interval.
     ///
-    /// Cost: 0.5 ms for 10,000 idle series, 1 ms more where a frame of 256 KiB is filled.
+    /// Cost: 0.5 ms for 13,000 series of which 650 changed; 3 to 8 ms for a slice of a snapshot.
     pub fn flush(&mut self, history: &mut History, now: Stamp, clock: Clock) -> bool {
         self.encoder.note_failures(&self.progress, now);
         let batch = self.encoder.encode(history, &self.progress, now, clock.unix_ms(Stamp(0)));

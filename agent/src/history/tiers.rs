@@ -124,11 +124,8 @@ impl History {
         self.shares.clear();
         let mut runs = series.fine.runs_from(&self.pool, from).peekable();
         while let Some(run) = runs.next() {
-            let until = match runs.peek() {
-                Some(next) if next.joined => next.at,
-                Some(_) => run.until.max(run.at + 1),
-                None => held,
-            };
+            // No gap lies between unfolded runs: what precedes one is folded when it ends.
+            let until = runs.peek().map_or(held, |next| next.at);
             let (at, until) = (run.at.max(from), until.min(end));
             if until > at && self.shares.len() < Self::SHARES_MAX {
                 span = Some((span.map_or(at, |span| span.0), until));

@@ -1,6 +1,6 @@
 //! What `detect` and `forecast` see of a target's past: read-only, oldest first.
 //!
-//! Iterating allocates nothing and costs about 10 ns per item.
+//! Iterating allocates nothing and costs 10 ns per item, 50 to 80 where the blocks are cold.
 
 use super::codec::Run;
 use super::fold::{ANON, ATOMS, Atom, FILE, MAX, P10, SHMEM, SWAP, Share, USED, fold};
@@ -113,7 +113,7 @@ impl<'a> Window<'a> {
         Self { pool, series, buckets }
     }
 
-    /// The newest runs of readings, about 250 at most; the last one may still be growing.
+    /// The newest runs of readings, about 350 at most; the last one may still be growing.
     pub fn points(&self) -> impl Iterator<Item = Point> + use<'a> {
         self.series
             .map_or_else(|| Runs::none(self.pool), |series| series.fine.runs(self.pool))

@@ -66,10 +66,17 @@ impl Replay {
     /// its target is opened again.
     pub(super) fn finish(mut self) -> History {
         let now = (self.now + self.shift).clamp(-STAMP_MAX, STAMP_MAX);
-        for logged in self.logged() {
-            let cell = self.cell(logged);
+        // First all are prolonged, which may take room; only then does any become evictable.
+        let open: Vec<u32> = self.logged().into_iter().map(|logged| self.cell(logged)).collect();
+        for &cell in &open {
+            let silent = self.history.pool.series(cell).is_none_or(|s| s.is(Series::SILENT));
+            if !silent {
+                self.prolong(cell, now);
+            }
+        }
+        for cell in open {
             if self.is_open(cell) {
-                self.finish_series(cell, now);
+                self.suspend(cell, now);
             }
         }
         self.history
@@ -89,21 +96,14 @@ impl Replay {
         if self.history.id_of(cell) == id { cell } else { NIL }
     }
 
-    fn finish_series(&mut self, cell: u32, now: i64) {
-        let Some(series) = self.history.pool.series(cell) else { return };
-        let process = matches!(series.target, Target::Process(_));
-        if !series.is(Series::SILENT) {
-            self.prolong(cell, now);
-        }
-        let history = &mut self.history;
-        if process && self.rebooted {
-            history.close_cell(cell, now);
+    fn suspend(&mut self, cell: u32, now: i64) {
+        let Some(series) = self.history.pool.series_mut(cell) else { return };
+        if self.rebooted && matches!(series.target, Target::Process(_)) {
+            self.history.close_cell(cell, now);
             return;
         }
-        if let Some(series) = history.pool.series_mut(cell) {
-            series.set(Series::OPEN | Series::SILENT, false);
-        }
-        history.link_closed(cell);
+        series.set(Series::OPEN | Series::SILENT, false);
+        self.history.link_closed(cell);
     }
 
     fn stamp(&self, reader: &mut Reader<'_>) -> Option<i64> {

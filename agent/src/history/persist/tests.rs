@@ -252,6 +252,28 @@ fn a_sleeping_process_costs_no_bytes_and_a_full_file_gives_way_to_a_new_one() {
     }
 }
 
+#[test]
+fn reading_a_full_history_back_evicts_none_that_was_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = HistoryParams { ram_budget: Bytes::kib(200) };
+    let params = JournalParams { history, ..params(dir.path()) };
+    let (mut journal, Loaded { mut history, .. }) =
+        Journal::load(&params, boot("boot-a"), Stamp(0)).unwrap();
+    for minute in 0..300i64 {
+        for pid in 0..200 {
+            let id = history.open(&process(pid), Stamp(0));
+            let pages = (minute * minute * i64::from(pid)).unsigned_abs();
+            history.push(id, Stamp(minute * MINUTE), split(pages));
+        }
+    }
+    assert!(history.stats().trimmed_points_total > 0);
+    flush(&mut journal, &mut history, 300 * MINUTE);
+    drop(journal);
+    let (_journal, Loaded { history, .. }) =
+        Journal::load(&params, boot("boot-a"), Stamp(301 * MINUTE)).unwrap();
+    assert_eq!((history.stats().series, history.stats().evicted_series_total), (200, 0));
+}
+
 /// A file system of 64 KiB, unmounted in any case.
 struct Tiny(tempfile::TempDir);
 
