@@ -10,9 +10,9 @@
 //! [`State`] is all that the API may look at; it is locked for one short batch at a time. The
 //! sampler thread never takes a reading that can block on a target: those go to [`deep`].
 
+mod asking;
 pub mod budget;
 pub mod cadence;
-mod asking;
 mod cgroups;
 mod deep;
 mod discovery;
@@ -33,8 +33,8 @@ pub use cgroups::{Cgroup, Cgroups};
 pub use deep::Deep;
 pub use discovery::Discovery;
 pub use events::EventLog;
-pub use judging::verdict_of;
 pub use health::Health;
+pub use judging::verdict_of;
 pub use node::Node;
 pub use processes::{Process, Processes};
 pub use standing::Standing;

@@ -1,12 +1,12 @@
 //! A real agent on a free port, with a state directory of its own.
 
 use crate::{binary, wait_for};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,13 +74,14 @@ impl Agent {
             _scratch: None,
             stderr,
         };
-        agent.address = wait_for("the agent announces its address", Duration::from_secs(20), || {
-            let said = locked(&stdout).clone() + &locked(&agent.stderr);
-            let at = said.find("http://127.0.0.1:").ok_or_else(|| said.clone())?;
-            let rest = &said[at + "http://".len()..];
-            let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
-            Ok(rest[..end.unwrap_or(rest.len())].to_owned())
-        });
+        agent.address =
+            wait_for("the agent announces its address", Duration::from_secs(20), || {
+                let said = locked(&stdout).clone() + &locked(&agent.stderr);
+                let at = said.find("http://127.0.0.1:").ok_or_else(|| said.clone())?;
+                let rest = &said[at + "http://".len()..];
+                let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
+                Ok(rest[..end.unwrap_or(rest.len())].to_owned())
+            });
         wait_for("the agent is ready", Duration::from_secs(20), || {
             match agent.try_get("/readyz") {
                 Ok(answer) if answer.status == 200 => Ok(()),

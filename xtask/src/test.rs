@@ -6,7 +6,15 @@ use crate::{Outcome, tools};
 pub fn test() -> Outcome {
     tools::install(tools::FOR_TESTS)?;
     run(command(&["cargo", "fmt", "--all", "--check"]))?;
-    run(command(&["cargo", "clippy", "--workspace", "--all-targets", "--quiet", "--", "-Dwarnings"]))?;
+    run(command(&[
+        "cargo",
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+        "--",
+        "-Dwarnings",
+    ]))?;
     run(command(&["cargo", "build", "--workspace"]))?;
     let mut browser = command(&["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
     browser.current_dir(top().join("tests/browser"));

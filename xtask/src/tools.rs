@@ -19,7 +19,11 @@ pub const FOR_TESTS: &[Tool] = &[
     Tool { program: "npm", package: "npm", why: "installs what drives Chromium" },
     Tool { program: "chromium", package: "chromium", why: "the page is tested in it" },
     Tool { program: "promtool", package: "prometheus", why: "checks what /metrics says" },
-    Tool { program: "tmux", package: "tmux", why: "the terminal in which `plimsoll top` is tested" },
+    Tool {
+        program: "tmux",
+        package: "tmux",
+        why: "the terminal in which `plimsoll top` is tested",
+    },
 ];
 
 /// Installs those that are not there. Without them the tests would not test: an error.
@@ -42,6 +46,8 @@ pub fn install(tools: &[Tool]) -> Outcome {
     run(install)?;
     match tools.iter().find(|tool| !exists(tool.program)) {
         None => Ok(()),
-        Some(tool) => Err(format!("{} is not there after installing {}", tool.program, tool.package)),
+        Some(tool) => {
+            Err(format!("{} is not there after installing {}", tool.program, tool.package))
+        }
     }
 }

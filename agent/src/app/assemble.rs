@@ -1,10 +1,9 @@
 //! Builds the sampler from the configuration: opens each source and says what it cannot see.
 
-use crate::clock::{Clock, Stamp};
+use crate::clock::Clock;
 use crate::config::Config;
-use crate::history::persist::{self, LoadParams, Writer};
+use crate::history::persist::{Boot, Journal, JournalError, JournalParams};
 use crate::history::{History, HistoryParams};
-use crate::sampler::wheel::Wheel;
 use crate::sampler::{Health, Node, Sampler, State};
 use crate::sources::Roots;
 use crate::sources::cgroup::Layout;
@@ -27,8 +26,8 @@ pub enum AssembleError {
     NoProc { proc: String, what: crate::sources::ReadError },
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
-    #[error("state directory {dir}: {what}")]
-    StateDir { dir: String, what: persist::OpenError },
+    #[error("state directory {0}")]
+    StateDir(JournalError),
 }
 
 /// Opens every source and loads the history. Nothing is running yet when this returns.
@@ -41,7 +40,8 @@ pub fn assemble(config: Config, state_dir: Option<&Path>) -> Result<Sampler, Ass
     let mut health = Health::default();
     check_proc(&roots)?;
     let host = host::read(&roots);
-    let (mut history, writer) = open_history(&config, state_dir, host.boot_id.as_deref().unwrap_or_default(), clock, &mut health)?;
+    let boot_id = host.boot_id.as_deref().unwrap_or_default();
+    let (mut history, journal) = open_history(&config, state_dir, boot_id, clock, &mut health)?;
     let cgroup_layout = open_cgroups(&roots, &mut health);
     let connector = open_connector(&roots, &mut health);
     let oom_log = open_oom_log(&roots, &mut health);
@@ -49,7 +49,8 @@ pub fn assemble(config: Config, state_dir: Option<&Path>) -> Result<Sampler, Ass
     health.ok("cpu_budget", "all targets at their own pace");
     let kept_fds_max = descriptors(&config, &mut health);
     let redactor = Redactor::new(&config.privacy.redact);
-    let deep = crate::sampler::Deep::start(roots.clone(), redactor).map_err(AssembleError::Thread)?;
+    let deep =
+        crate::sampler::Deep::start(roots.clone(), redactor).map_err(AssembleError::Thread)?;
     let node = Node::new(host, &mut history, clock.now());
     let mut state = State::new(config, clock, node, history, cgroup_layout, health);
     state.counters.kept_fds_max = kept_fds_max;
@@ -59,7 +60,7 @@ pub fn assemble(config: Config, state_dir: Option<&Path>) -> Result<Sampler, Ass
         roots,
         deep,
         oom_log,
-        writer,
+        journal,
         page_size: Bytes(rustix::param::page_size() as u64),
     })
 }
@@ -69,14 +70,41 @@ fn check_proc(roots: &Roots) -> Result<(), AssembleError> {
         .map_err(|what| AssembleError::NoProc { proc: roots.proc.display().to_string(), what })
 }
 
+/// The history from disk and the journal that goes on writing it; from nothing, and with none, if
+/// it is not to be kept or cannot be.
 fn open_history(
     config: &Config,
     state_dir: Option<&Path>,
     boot_id: &str,
     clock: Clock,
     health: &mut Health,
-) -> Result<(History, Option<Writer>), AssembleError> {
-    todo!()
+) -> Result<(History, Option<Journal>), AssembleError> {
+    let params = HistoryParams { ram_budget: config.history.ram_budget };
+    let Some(dir) = state_dir.filter(|_| config.history.persist) else {
+        health.off("history", "nothing is kept on disk: a restart begins anew");
+        return Ok((History::new(params), None));
+    };
+    let journal = JournalParams {
+        dir: dir.to_owned(),
+        disk_budget: config.history.disk_budget,
+        history: params.clone(),
+    };
+    match Journal::load(&journal, Boot::new(boot_id, clock), clock.now()) {
+        Ok((journal, loaded)) => {
+            for note in &loaded.notes {
+                tracing::warn!(note, "history on disk");
+            }
+            let series = loaded.history.stats().series;
+            tracing::info!(dir = %dir.display(), series, "history loaded");
+            health.ok("history", format!("kept in {}", dir.display()));
+            Ok((loaded.history, Some(journal)))
+        }
+        Err(what @ JournalError::Locked(_)) => Err(AssembleError::StateDir(what)),
+        Err(what) => {
+            health.degraded("history", "RAM only", what.to_string());
+            Ok((History::new(params), None))
+        }
+    }
 }
 
 fn open_cgroups(roots: &Roots, health: &mut Health) -> Option<Arc<Layout>> {

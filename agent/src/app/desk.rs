@@ -1,8 +1,8 @@
 //! What the API may ask: copies out of the shared state into the documents of [`crate::view`].
 
+mod node_view;
 mod rows;
 mod series;
-mod node_view;
 
 use crate::clock::Stamp;
 use crate::sampler::State as Shared;

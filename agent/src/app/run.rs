@@ -15,7 +15,9 @@ use tokio::signal::unix::{SignalKind, signal};
 pub enum RunError {
     #[error(transparent)]
     Bind(#[from] api::BindRefused),
-    #[error("cannot listen on {address}: {what}; is an agent running already? (--listen gives another address)")]
+    #[error(
+        "cannot listen on {address}: {what}; is an agent running already? (--listen gives another address)"
+    )]
     Listen { address: SocketAddr, what: std::io::Error },
     #[error(transparent)]
     Assemble(#[from] AssembleError),
@@ -41,9 +43,8 @@ pub fn run(
         .map_err(RunError::Start)?;
     runtime.block_on(async {
         let address = config.http.listen;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|what| RunError::Listen { address, what })?;
+        let listener =
+            TcpListener::bind(address).await.map_err(|what| RunError::Listen { address, what })?;
         let address = listener.local_addr().map_err(RunError::Start)?;
         let settings =
             ApiSettings { allowed_hosts: config.http.allowed_hosts.clone(), listen: address };

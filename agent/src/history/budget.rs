@@ -144,7 +144,15 @@ impl History {
         true
     }
 
-    pub(super) fn remove(&mut self, cell: u32) {
+    /// Drops a series whatever its state.
+    pub(super) fn forget(&mut self, cell: u32) {
+        if self.pool.series(cell).is_some_and(|series| !series.is(Series::OPEN)) {
+            self.unlink_closed(cell);
+        }
+        self.remove(cell);
+    }
+
+    fn remove(&mut self, cell: u32) {
         let Some(series) = self.pool.series(cell) else { return };
         let (mut fine, buckets, target) = (series.fine, series.buckets, series.target.clone());
         self.names = self.names.saturating_sub(name_bytes(&target));

@@ -97,6 +97,8 @@ impl Series {
     pub(super) const DEFINED: u8 = 8;
     /// Closed or reopened since the last flush.
     pub(super) const TURNED: u8 = 16;
+    /// A process of a former boot; a new one with the same pid and start time is another.
+    pub(super) const FORMER: u8 = 32;
 
     pub(super) const fn is(&self, flag: u8) -> bool {
         self.flags & flag != 0

@@ -122,8 +122,12 @@ impl History {
     /// Cost: below 1 µs.
     pub fn open(&mut self, target: &Target, now: Stamp) -> SeriesId {
         if let Some(cell) = self.index.find(&self.pool, target) {
-            self.reopen(cell);
-            return self.id_of(cell);
+            if !self.pool.series(cell).is_some_and(|series| series.is(Series::FORMER)) {
+                self.reopen(cell);
+                return self.id_of(cell);
+            }
+            self.forget(cell);
+            self.evicted += 1;
         }
         let now = now.0.clamp(-STAMP_MAX, STAMP_MAX);
         let Some(cell) = self.begin(target, now) else {
@@ -133,15 +137,15 @@ impl History {
         self.id_of(cell)
     }
 
-    fn reopen(&mut self, cell: u32) {
+    pub(super) fn reopen(&mut self, cell: u32) {
         let Some(series) = self.pool.series_mut(cell) else { return };
         if !series.is(Series::OPEN) {
-            series.set(Series::OPEN | Series::BREAK | Series::TURNED, true);
+            series.set(Series::OPEN | Series::TURNED, true);
             self.unlink_closed(cell);
         }
     }
 
-    fn begin(&mut self, target: &Target, now: i64) -> Option<u32> {
+    pub(super) fn begin(&mut self, target: &Target, now: i64) -> Option<u32> {
         let name = name_bytes(target);
         if name > self.names_max {
             return None;
@@ -261,7 +265,7 @@ impl History {
             series.minute_from = series.minute_from.max(series.fine.at + 1);
         }
         series.set(Series::OPEN | Series::SILENT, false);
-        series.set(Series::TURNED, true);
+        series.set(Series::TURNED | Series::BREAK, true);
         self.link_closed(cell);
     }
 
@@ -277,7 +281,8 @@ impl History {
         (0..self.index.positions()).filter_map(|position| {
             let cell = self.index.at(position);
             let series = self.pool.series(cell)?;
-            let ended = (!series.is(Series::OPEN)).then_some(Stamp(series.minute_from));
+            let ended = Stamp(series.minute_from.max(series.fine.until));
+            let ended = (!series.is(Series::OPEN)).then_some(ended);
             Some((self.id_of(cell), &series.target, ended))
         })
     }

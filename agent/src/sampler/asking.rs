@@ -78,7 +78,11 @@ impl Run {
         let since = self.deep_since.filter(|_| waiting).unwrap_or(now);
         self.deep_since = Some(since);
         if now.since(since) > STUCK {
-            state.health.degraded("smaps", "no PSS", "a target holds its memory lock: reader waits");
+            state.health.degraded(
+                "smaps",
+                "no PSS",
+                "a target holds its memory lock: reader waits",
+            );
         } else if !waiting && state.health.state("smaps") == Some(SourceState::Degraded) {
             state.health.ok("smaps", "PSS, USS and huge pages, under the stall budget");
         }

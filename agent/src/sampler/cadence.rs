@@ -108,8 +108,7 @@ mod tests {
 
     #[test]
     fn the_forecast_shortens_the_interval_of_a_suspect_that_rests() {
-        let resting =
-            Pace { suspect: true, eta_p10: Some(Duration::from_secs(20)), ..QUIET };
+        let resting = Pace { suspect: true, eta_p10: Some(Duration::from_secs(20)), ..QUIET };
         assert_eq!(interval(resting), Duration::from_millis(500));
     }
 

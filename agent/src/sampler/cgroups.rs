@@ -1,12 +1,12 @@
 //! The memory cgroups that are watched, each with the ceiling that its ancestors and itself set.
 
+use super::standing::Standing;
 use super::state::Track;
 use crate::clock::Stamp;
 use crate::history::{History, Split};
 use crate::sources::cgroup::{Details, Kept, Usage, tightest};
 use crate::target::Target;
 use crate::units::{Bytes, Limit};
-use super::standing::Standing;
 use crate::workload::{Owner, owner_of};
 use rustc_hash::FxHashMap;
 use slab::Slab;

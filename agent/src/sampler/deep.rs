@@ -4,9 +4,7 @@
 //! page fault) blocks the reader for as long. The sampler asks, goes on, and learns the answer later;
 //! a reader that does not come back is reported, never waited for.
 
-use crate::sources::process::{
-    Redactor, SmapsRollup, read_cmdline, read_smaps_rollup,
-};
+use crate::sources::process::{Redactor, SmapsRollup, read_cmdline, read_smaps_rollup};
 use crate::sources::{ReadError, Roots};
 use crate::target::ProcessId;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};

@@ -155,7 +155,8 @@ impl Discovery {
         state.processes.kernel_threads.retain(|pid| seen.contains(pid));
         self.pending.retain(|pid, p| seen.contains(pid) || now.since(p.since) < ADMITTED_AGE);
         let room = state.config.sampling.processes_max;
-        state.counters.untracked = (state.processes.len() + self.pending.len()).saturating_sub(room);
+        state.counters.untracked =
+            (state.processes.len() + self.pending.len()).saturating_sub(room);
         Ok(())
     }
 

@@ -3,11 +3,12 @@
 use super::standing::Standing;
 use super::state::{State, Track};
 use super::wheel::Due;
+use crate::alert;
 use crate::clock::Stamp;
-use crate::sources::oom::OomKill;
+use crate::sources::oom;
 use crate::target::{Target, TargetKind};
 use crate::units::{Bytes, Limit};
-use crate::verdict::{Facts, TargetLabel, Verdict, judge};
+use crate::verdict::{Facts, State as Judgement, TargetLabel, Verdict, judge};
 use crate::view::EventKind;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -107,15 +108,6 @@ fn ceiling(state: &State, cgroup: Option<u32>) -> (Limit, Option<Bytes>) {
     (over.map_or(Limit::Max, |c| c.limit), headroom)
 }
 
-/// What is to be told after a judgement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Changed {
-    Nothing,
-    /// The same state, still of interest: alerts follow its figures.
-    Figures,
-    State,
-}
-
 /// Judges the entry `at` (None: the node) and tells what changed.
 fn settle(state: &mut State, at: Option<Due>, target: &Target, facts: &Facts, now: Stamp) {
     let Some((track, standing)) = entry(state, at) else { return };
@@ -126,19 +118,12 @@ fn settle(state: &mut State, at: Option<Due>, target: &Target, facts: &Facts, no
         judge(&state.params, window, now, facts, &mut standing.memory, &mut state.scratch);
     standing.conclude(opinion, now);
     let wait = standing.next_judgement(facts.kind, track.interval());
-    let changed = if before != standing.state() {
-        Changed::State
-    } else if standing.is_suspect() {
-        Changed::Figures
-    } else {
-        Changed::Nothing
-    };
     let judge_due = state.wheel.tick_at(now.plus(wait));
     if let Some((track, place)) = entry(state, at) {
         track.judge_due = judge_due;
         *place = standing;
     }
-    announce(state, target, changed, now);
+    announce(state, target, before, now);
 }
 
 fn entry(state: &mut State, at: Option<Due>) -> Option<(&mut Track, &mut Standing)> {
@@ -159,52 +144,60 @@ fn entry(state: &mut State, at: Option<Due>) -> Option<(&mut Track, &mut Standin
     }
 }
 
-fn announce(state: &mut State, target: &Target, changed: Changed, now: Stamp) {
-    if changed == Changed::Nothing {
+/// Sends the verdict if the state changed into, out of or among those that concern anyone, and lets
+/// the alerts follow.
+fn announce(state: &mut State, target: &Target, before: Judgement, now: Stamp) {
+    let Some(verdict) = verdict_of(state, target) else { return };
+    let concerns = |state| state >= Judgement::LeakSuspected;
+    if !concerns(before) && !concerns(verdict.state) {
         return;
     }
-    let Some(verdict) = verdict_of(state, target) else { return };
-    use crate::verdict::State as Judgement;
-    let warmed_up = verdict.state == Judgement::Ok || verdict.state == Judgement::WarmingUp;
-    if changed == Changed::State && !(warmed_up && !state.alerts.knows(target)) {
+    if before != verdict.state {
         state.events.emit(EventKind::Verdict, state.clock.rfc3339(now), &verdict);
     }
-    if let Some(change) = state.alerts.update(target, &verdict, now, &state.clock) {
+    if let Some(change) = state.alerts.update(target, &verdict, now, state.clock) {
         tell(state, &change, now);
     }
 }
 
-fn tell(state: &mut State, change: &crate::alert::AlertChange, now: Stamp) {
-    crate::alert::log(change);
+pub fn tell(state: &mut State, change: &alert::AlertChange, now: Stamp) {
+    alert::log::write(change);
     state.events.emit(EventKind::Alert, state.clock.rfc3339(now), &change.alert);
 }
 
 /// A target is no more: its alert ends.
 pub fn ended(state: &mut State, target: &Target, now: Stamp) {
-    if let Some(change) = state.alerts.ended(target, now, &state.clock) {
+    if let Some(change) = state.alerts.ended(target, now, state.clock) {
         tell(state, &change, now);
     }
 }
 
 /// The kernel killed a process.
-pub fn killed(state: &mut State, kill: &OomKill, now: Stamp) {
-    state.counters.oom_kills += 1;
-    let change = state.alerts.oom_kill(kill, now, &state.clock);
-    tell(state, &change, now);
-    state.events.emit(EventKind::Incident, state.clock.rfc3339(kill.at), &change.alert);
+pub fn killed(state: &mut State, kill: &oom::OomKill, now: Stamp) {
+    let memory = [kill.anon_rss, kill.file_rss, kill.shmem_rss];
+    let known = alert::OomKill {
+        victim_pid: Some(kill.victim_pid),
+        victim_comm: Some(kill.victim_comm.clone()),
+        killer_comm: kill.killer_comm.clone(),
+        memcg: kill.oom_memcg.clone().filter(|_| !kill.global),
+        victim_rss: kill.anon_rss.map(|_| memory.into_iter().flatten().sum()),
+    };
+    tell_kill(state, &known, 1, now);
 }
 
 /// The kernel's counter of kills moved, and nobody saw whom it took.
 pub fn kills_counted(state: &mut State, before: Option<u64>, after: Option<u64>, now: Stamp) {
-    let (Some(before), Some(after)) = (before, after) else { return };
-    let kills = after.saturating_sub(before);
-    if kills == 0 {
-        return;
+    let kills = after.zip(before).map_or(0, |(after, before)| after.saturating_sub(before));
+    if kills > 0 {
+        tell_kill(state, &alert::OomKill::default(), kills, now);
     }
+}
+
+fn tell_kill(state: &mut State, kill: &alert::OomKill, kills: u64, now: Stamp) {
     state.counters.oom_kills += kills;
-    tracing::warn!(kills, "the kernel killed for want of memory; the log that names whom is closed");
-    let seen = serde_json::json!({ "kills": kills, "victim": null, "source": "vmstat oom_kill" });
-    state.events.emit(EventKind::Incident, state.clock.rfc3339(now), &seen);
+    let change = state.alerts.oom_kill(kill, now, state.clock);
+    tell(state, &change, now);
+    state.events.emit(EventKind::Incident, state.clock.rfc3339(now), &change.alert);
 }
 
 /// The label and the judgement of a target as the documents show them; None if it is not watched.
@@ -219,7 +212,11 @@ pub fn verdict_of(state: &State, target: &Target) -> Option<Verdict> {
         }
         Target::Process(id) => {
             let process = state.processes.by_pid(id.pid).filter(|p| p.facts.id == *id)?;
-            (&process.facts.standing, process_label(state, process), ceiling(state, process.facts.cgroup).0)
+            (
+                &process.facts.standing,
+                process_label(state, process),
+                ceiling(state, process.facts.cgroup).0,
+            )
         }
         Target::Cgroup(path) => {
             let index = state.cgroups.find(path)?;

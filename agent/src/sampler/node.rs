@@ -1,12 +1,12 @@
 //! The node as a target: the latest readings of its memory and its own history.
 
+use super::standing::Standing;
 use super::state::Track;
 use crate::clock::Stamp;
 use crate::history::{History, Split};
 use crate::sources::node::{Host, Quick, Slow};
 use crate::target::Target;
 use crate::units::Bytes;
-use super::standing::Standing;
 
 #[derive(Debug)]
 pub struct Node {
@@ -40,18 +40,17 @@ impl Node {
     }
 }
 
-/// The history's view of the node: used is MemTotal − MemAvailable.
+/// The history's view of the node: used is MemTotal − MemAvailable, which leaves the page cache out
+/// already, so its part is zero.
 #[must_use]
 pub fn split_of(quick: &Quick) -> Option<Split> {
     let meminfo = quick.meminfo.as_ref().ok()?;
     let shmem = meminfo.shmem().unwrap_or_default();
-    let cached = meminfo.cached().unwrap_or_default();
-    let buffers = meminfo.buffers().unwrap_or_default();
     let free = meminfo.mem_available().unwrap_or(meminfo.mem_free());
     Some(Split {
         used: meminfo.mem_total() - free,
         anon: meminfo.anon_pages().unwrap_or_default(),
-        file: cached + buffers - shmem,
+        file: Bytes::ZERO,
         shmem,
         swap: meminfo.swap_total().unwrap_or_default() - meminfo.swap_free().unwrap_or_default(),
     })

@@ -1,12 +1,12 @@
 //! The processes that are watched, by pid and start time.
 
+use super::standing::Standing;
 use super::state::Track;
 use crate::clock::Stamp;
 use crate::history::History;
 use crate::sources::process::{Details, Identity, Kept, SmapsRollup};
 use crate::target::{ProcessId, Target};
 use crate::units::Bytes;
-use super::standing::Standing;
 use rustc_hash::{FxHashMap, FxHashSet};
 use slab::Slab;
 use std::sync::Arc;

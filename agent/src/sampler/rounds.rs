@@ -106,26 +106,31 @@ impl Run {
         state.counters.shed_factor = self.shedder.factor();
     }
 
+    /// Hands what changed to the journal, which writes it down on a thread of its own.
     pub(super) fn flush(&mut self, state: &mut State, now: Stamp) {
-        let Some(writer) = &mut self.sampler.writer else { return };
-        self.frame.clear();
-        writer.encode(&mut state.history, now, state.clock.unix_ms(now), &mut self.frame);
-        writer.submit(std::mem::take(&mut self.frame));
-        state.counters.flush_failures = writer.failures();
-        match writer.health() {
+        let Some(journal) = &mut self.sampler.journal else { return };
+        if journal.flush(&mut state.history, now, state.clock) {
+            self.timetable.flush.hasten(now);
+        }
+        state.counters.flush_failures = journal.flush_failures();
+        match journal.health() {
             None => state.health.ok("history", "kept on disk"),
             Some(why) => state.health.degraded("history", "kept in RAM only", why),
         }
     }
+
+    pub(super) fn expire_alerts(&self, state: &mut State, now: Stamp) {
+        for change in state.alerts.tick(now, state.clock) {
+            judging::tell(state, &change, now);
+        }
+    }
 }
 
-fn process_health(state: &mut State) {
+pub(super) fn process_health(state: &mut State) {
     let sees = format!("{} processes", state.processes.len());
     if state.counters.untracked > 0 {
-        let why = format!(
-            "{} more are left out: raise sampling.processes_max",
-            state.counters.untracked
-        );
+        let why =
+            format!("{} more are left out: raise sampling.processes_max", state.counters.untracked);
         state.health.degraded("process", sees, why);
     } else {
         state.health.ok("process", sees);

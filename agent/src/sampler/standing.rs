@@ -74,7 +74,9 @@ impl Standing {
         match (kind, self.state()) {
             (_, State::OomImminent) => PRESSING,
             (TargetKind::Node, _) => SUSPECT_MAX,
-            (_, State::LeakSuspected | State::OomPredicted) => interval.clamp(PRESSING, SUSPECT_MAX),
+            (_, State::LeakSuspected | State::OomPredicted) => {
+                interval.clamp(PRESSING, SUSPECT_MAX)
+            }
             _ if !self.memory.is_trivial() => interval.clamp(PRESSING, SUSPECT_MAX),
             (_, State::WarmingUp) => YOUNG,
             (_, State::Ok) => CALM,

@@ -6,9 +6,9 @@ use crate::alert::Alerts;
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::history::{History, SeriesId, Split};
-use crate::verdict::{Params, Scratch};
 use crate::sources::cgroup::Layout;
 use crate::target::ProcessId;
+use crate::verdict::{Params, Scratch};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,7 +125,7 @@ impl State {
             cgroups: Cgroups::default(),
             workloads: Workloads::default(),
             history,
-            alerts: Alerts::new(config.alerts.repeat_interval),
+            alerts: Alerts::new(&config.alerts),
             events: EventLog::default(),
             health,
             counters: Counters { shed_factor: 1.0, ..Counters::default() },

@@ -45,7 +45,9 @@ pub fn sweep(
     let mut processes = 0;
     for &(tick, what) in due {
         match what {
-            Due::Process(index) => processes += u64::from(visit_process(state, roots, readers, index, tick, now)),
+            Due::Process(index) => {
+                processes += u64::from(visit_process(state, roots, readers, index, tick, now))
+            }
             Due::Cgroup(index) => visit_cgroup(state, readers, index, tick, now),
             Due::Workload(index) => visit_workload(state, index, tick, now),
         }
@@ -137,7 +139,8 @@ fn reschedule_process(state: &mut State, roots: &Roots, index: u32, grown: Bytes
         .cgroup
         .and_then(|cgroup| state.cgroups.ceiling(cgroup)?.headroom)
         .or_else(|| state.node.headroom());
-    let pace = pace(&process.track, &facts.standing, grown, headroom, state.counters.shed_factor, now);
+    let pace =
+        pace(&process.track, &facts.standing, grown, headroom, state.counters.shed_factor, now);
     let interval = next_interval(&state.config.sampling, &pace);
     let id = facts.id;
     keep_descriptor(state, roots, index, id, interval);
@@ -234,7 +237,8 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
     state.history.push(cgroup.track.series, now, split);
     state.counters.sampled("cgroup", 1);
     let details_old = cgroup.details_at.is_none_or(|at| now.since(at) >= CGROUP_DETAILS_AGE);
-    if details_old && (split != before || cgroup.details.is_none()) || details_very_old(cgroup, now) {
+    if details_old && (split != before || cgroup.details.is_none()) || details_very_old(cgroup, now)
+    {
         match read_details(&layout, &cgroup.path) {
             Ok(details) => cgroup.details = Some(Box::new(details)),
             Err(ReadError::Gone) => {}
@@ -268,7 +272,10 @@ fn reschedule_cgroup(
     let pace = pace(&cgroup.track, &cgroup.standing, grown, headroom, shed, now);
     let interval = next_interval(&state.config.sampling, &pace).min(CGROUP_INTERVAL_MAX);
     let counters = &mut state.counters;
-    if interval < KEPT_BELOW && cgroup.kept.is_none() && counters.kept_fds + 2 <= counters.kept_fds_max {
+    if interval < KEPT_BELOW
+        && cgroup.kept.is_none()
+        && counters.kept_fds + 2 <= counters.kept_fds_max
+    {
         if let Ok(kept) = cgroup::Kept::open(layout, &cgroup.path) {
             cgroup.kept = Some(kept);
             counters.kept_fds += 2;

@@ -3,15 +3,15 @@
 use super::budget::Shedder;
 use super::deep::Deep;
 use super::discovery::Discovery;
+use super::judging;
 use super::state::State;
 use super::sweep::{Readers, sweep};
 use super::wheel::{Due, Tick};
-use super::judging;
 use crate::clock::Stamp;
-use crate::history::persist::Writer;
+use crate::history::persist::Journal;
+use crate::sources::Roots;
 use crate::sources::node::read_slow;
 use crate::sources::oom::{OomKill, OomLog};
-use crate::sources::Roots;
 use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
@@ -42,6 +42,11 @@ impl Periodic {
         }
         due
     }
+
+    /// Makes it due at the next turn.
+    pub(super) const fn hasten(&mut self, now: Stamp) {
+        self.next = now;
+    }
 }
 
 #[derive(Debug)]
@@ -64,7 +69,7 @@ pub struct Sampler {
     pub discovery: Discovery,
     pub deep: Deep,
     pub oom_log: Option<OomLog>,
-    pub writer: Option<Writer>,
+    pub journal: Option<Journal>,
     pub page_size: crate::units::Bytes,
 }
 
@@ -104,7 +109,6 @@ pub(super) struct Run {
     due: Vec<(Tick, Due)>,
     pub(super) paths: Vec<Arc<str>>,
     pub(super) kills: Vec<OomKill>,
-    pub(super) frame: Vec<u8>,
     pub(super) cpu_before: Duration,
     pub(super) observed_at: Stamp,
     pub(super) pss_next: u32,
@@ -146,7 +150,6 @@ impl Run {
             due: Vec::new(),
             paths: Vec::new(),
             kills: Vec::new(),
-            frame: Vec::new(),
             cpu_before: thread_cpu(),
             observed_at: now,
             pss_next: 0,
@@ -167,9 +170,6 @@ impl Run {
         let mut state = shared.lock();
         let now = state.clock.now();
         self.flush(&mut state, now);
-        if let Some(writer) = self.sampler.writer.take() {
-            writer.finish();
-        }
     }
 
     /// One turn; returns how long there is nothing to do.
@@ -204,7 +204,7 @@ impl Run {
         if self.timetable.second.due(now) {
             self.hear_kills(state, now);
             self.account(state, now);
-            state.alerts.tick(now, state.clock);
+            self.expire_alerts(state, now);
         }
         if self.timetable.pss.due(now) {
             self.ask_smaps(state, now);
@@ -225,9 +225,13 @@ impl Run {
         if state.ready_at.is_some() || more || state.processes.is_empty() {
             return;
         }
-        let unread = state.processes.iter().any(|(_, p)| p.track.split.used.0 == 0 && p.track.due == Tick(0));
+        let unread = state
+            .processes
+            .iter()
+            .any(|(_, p)| p.track.split.used.0 == 0 && p.track.due == Tick(0));
         if !unread {
             state.ready_at = Some(now);
+            super::rounds::process_health(state);
             tracing::info!(
                 processes = state.processes.len(),
                 cgroups = state.cgroups.len(),

@@ -121,6 +121,9 @@ mod tests {
         let mut wheel = Wheel::new(Stamp(0));
         wheel.add(Due::Process(1), Stamp(0), Duration::from_millis(300));
         assert_eq!(wheel.idle_for(Stamp(0), Duration::from_secs(1)), Duration::from_millis(300));
-        assert_eq!(wheel.idle_for(Stamp(0), Duration::from_millis(200)), Duration::from_millis(200));
+        assert_eq!(
+            wheel.idle_for(Stamp(0), Duration::from_millis(200)),
+            Duration::from_millis(200)
+        );
     }
 }

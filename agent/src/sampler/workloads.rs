@@ -1,11 +1,11 @@
 //! Workloads: the sum of the processes that run one program for one owner. They outlive their
 //! processes, so that a leak carried across restarts has a history.
 
+use super::standing::Standing;
 use super::state::Track;
 use crate::clock::Stamp;
 use crate::history::{History, Split};
 use crate::target::Target;
-use super::standing::Standing;
 use crate::workload::Owner;
 use rustc_hash::FxHashMap;
 use slab::Slab;

@@ -84,7 +84,11 @@ fn beside_peers(plan: &Plan, rows: &mut Vec<Row>, notes: &mut Vec<String>) -> Ou
     let own = agent.share(5, plan.stretch);
     let n = plan.few;
     rows.push(Row::shown(format!("agent, {n} processes at 1 Hz"), own * 100.0, "% of a core"));
-    rows.push(Row::shown(format!("agent, RSS with {n} processes"), agent.rss() as f64 / MIB, "MiB"));
+    rows.push(Row::shown(
+        format!("agent, RSS with {n} processes"),
+        agent.rss() as f64 / MIB,
+        "MiB",
+    ));
     drop(agent);
     for (peer, goal) in peers::measure(15).into_iter().zip([50.0, 10.0]) {
         match peer {
@@ -217,7 +221,11 @@ fn machine() -> String {
     let cpuinfo = read("/proc/cpuinfo");
     let model = cpuinfo.lines().find(|l| l.starts_with("model name")).unwrap_or_default();
     let cpus = cpuinfo.lines().filter(|l| l.starts_with("processor")).count();
-    format!("{cpus} ×{}, Linux {}", model.replace("model name", ""), read("/proc/sys/kernel/osrelease").trim())
+    format!(
+        "{cpus} ×{}, Linux {}",
+        model.replace("model name", ""),
+        read("/proc/sys/kernel/osrelease").trim()
+    )
 }
 
 fn disk_usage(dir: &std::path::Path) -> u64 {
@@ -228,8 +236,5 @@ fn disk_usage(dir: &std::path::Path) -> u64 {
 fn raise_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     // What is not raised shows as an error when the floor's files are opened.
-    let _ = setrlimit(
-        Resource::Nofile,
-        Rlimit { current: limit.maximum, maximum: limit.maximum },
-    );
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }

@@ -82,7 +82,8 @@ fn build(root: &Path, version: Version) -> io::Result<()> {
 fn sweep_stale(base: &Path) {
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let pid = name.to_str().and_then(|n| n.strip_prefix(PREFIX)).and_then(|p| p.parse::<u32>().ok());
+        let pid =
+            name.to_str().and_then(|n| n.strip_prefix(PREFIX)).and_then(|p| p.parse::<u32>().ok());
         if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
             remove(&entry.path());
         }
@@ -91,7 +92,9 @@ fn sweep_stale(base: &Path) {
 
 fn remove(root: &Path) {
     let deadline = Instant::now() + REMOVED_WITHIN;
-    for dir in Shape::ALL.map(|shape| root.join(shape.name())).iter().map(PathBuf::as_path).chain([root]) {
+    for dir in
+        Shape::ALL.map(|shape| root.join(shape.name())).iter().map(PathBuf::as_path).chain([root])
+    {
         while dir.exists() && fs::remove_dir(dir).is_err() && Instant::now() < deadline {
             std::thread::park_timeout(Duration::from_millis(20));
         }

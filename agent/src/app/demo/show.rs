@@ -70,7 +70,8 @@ fn story(actor: &Actor) -> String {
         return story;
     }
     if let Some((at, end)) = actor.foretold {
-        story += &format!(", its end foretold after {} s for second {}", at.as_secs(), end.as_secs());
+        story +=
+            &format!(", its end foretold after {} s for second {}", at.as_secs(), end.as_secs());
     }
     if let Some(end) = actor.ended_after {
         story += &format!("; the kernel killed it in second {}", end.as_secs());

@@ -18,13 +18,13 @@ pub(super) fn sort(state: &State, indices: &mut [u32], order: ProcessOrder) {
         ProcessOrder::Rss => indices.sort_by_key(|i| by(i, |p| p.track.split.used.0)),
         ProcessOrder::Anon => indices.sort_by_key(|i| by(i, |p| p.track.split.anon.0)),
         ProcessOrder::Swap => indices.sort_by_key(|i| by(i, |p| p.track.split.swap.0)),
-        ProcessOrder::Rate => indices.sort_by_key(|i| {
-            by(i, |p| p.facts.standing.rate.0.clamp(0.0, 1e18) as u64)
-        }),
+        ProcessOrder::Rate => {
+            indices.sort_by_key(|i| by(i, |p| p.facts.standing.rate.0.clamp(0.0, 1e18) as u64))
+        }
         ProcessOrder::Eta => indices.sort_by_key(|i| {
-            process(i).and_then(|p| p.facts.standing.eta(p.facts.standing.at)).map_or(u64::MAX, |eta| {
-                eta.p50.clamp(0.0, 1e18) as u64
-            })
+            process(i)
+                .and_then(|p| p.facts.standing.eta(p.facts.standing.at))
+                .map_or(u64::MAX, |eta| eta.p50.clamp(0.0, 1e18) as u64)
         }),
         ProcessOrder::Pid => indices.sort_by_key(|i| process(i).map_or(0, |p| p.facts.id.pid)),
     }

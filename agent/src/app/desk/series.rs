@@ -81,7 +81,12 @@ const fn part(split: &Split, metric: Metric) -> Bytes {
 type Points = Vec<(f64, Option<f64>)>;
 
 /// Both ends of every run as they are, unless there are too many of them.
-fn thin(runs: &[Run], from: Stamp, to: Stamp, unix_s: impl Fn(Stamp) -> f64) -> (Points, Option<f64>) {
+fn thin(
+    runs: &[Run],
+    from: Stamp,
+    to: Stamp,
+    unix_s: impl Fn(Stamp) -> f64,
+) -> (Points, Option<f64>) {
     if runs.len() * 2 > POINTS_MAX {
         let step = to.since(from).as_secs_f64() / POINTS_MAX as f64;
         return (resample(runs, from, to, step, unix_s), Some(step));
@@ -132,8 +137,7 @@ mod tests {
     #[test]
     fn resampling_holds_values_and_leaves_gaps_null() {
         let runs = [run(10, 20, 5), run(300, 300, 7)];
-        let points =
-            resample(&runs, Stamp(0), Stamp(310_000), 30.0, |at| at.secs());
+        let points = resample(&runs, Stamp(0), Stamp(310_000), 30.0, |at| at.secs());
         let shown: Vec<_> = points.iter().map(|(t, v)| (*t as i64, v.map(|v| v as i64))).collect();
         assert_eq!(shown[0], (30, Some(5)));
         assert_eq!(shown[2], (90, None));

@@ -1,0 +1,1 @@
+//! End-to-end tests: the built agent against the real kernel of this machine.
