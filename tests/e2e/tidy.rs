@@ -261,9 +261,11 @@ fn every_fuzz_target_is_in_the_manifest_and_every_entry_has_its_file() {
         .map(str::to_owned)
         .collect();
     let named: BTreeSet<String> = names.iter().map(|n| format!("fuzz_targets/{n}.rs")).collect();
-    let missing = targets.difference(&entries).map(|path| format!("{path}: has no [[bin]]"));
-    let gone = entries.difference(&targets).map(|path| format!("{path}: is no file"));
-    let misnamed = named.symmetric_difference(&entries).map(|path| format!("{path}: name ≠ path"));
+    let missing =
+        targets.difference(&entries).map(|path| format!("tests/fuzz/{path}: has no [[bin]]"));
+    let gone = entries.difference(&targets).map(|path| format!("tests/fuzz/{path}: is no file"));
+    let misnamed =
+        named.symmetric_difference(&entries).map(|path| format!("tests/fuzz/{path}: name ≠ path"));
     let offences: Vec<String> = missing.chain(gone).chain(misnamed).collect();
     clean(&offences, "bring tests/fuzz/Cargo.toml and tests/fuzz/fuzz_targets/ together");
 }
