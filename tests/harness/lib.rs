@@ -1,6 +1,8 @@
 //! What the end-to-end tests are written with: a running agent, programs that load the node, memory
 //! cgroups. Everything that is started is stopped by its pid when dropped, also when a test fails.
 
+#![expect(clippy::panic, reason = "a test that cannot go on fails")]
+
 mod agent;
 mod cgroup;
 mod load;

@@ -14,7 +14,6 @@ use crate::api::{self, ApiSettings};
 use crate::config::Config;
 use crate::sampler;
 use crate::sources::Roots;
-use crate::target::ProcessId;
 use crate::verdict::State;
 use crate::view::{ProcessDetail, Watch as _};
 use cage::Cages;
@@ -53,7 +52,6 @@ pub enum DemoError {
 struct Actor {
     shape: Shape,
     child: Child,
-    id: Option<ProcessId>,
     seen: Vec<(Duration, State)>,
     last: Option<ProcessDetail>,
     ended_after: Option<Duration>,
@@ -163,7 +161,6 @@ fn start_all(cages: &Cages) -> std::io::Result<Vec<Actor>> {
         cast.0.push(Actor {
             shape,
             child,
-            id: None,
             seen: Vec::new(),
             last: None,
             ended_after: None,

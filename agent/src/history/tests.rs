@@ -375,9 +375,9 @@ fn under_pressure_fine_points_go_before_minutes_and_minutes_before_hours() {
     let ids: Vec<SeriesId> = (0..40).map(|pid| history.open(&process(pid), Stamp(0))).collect();
     let mut random = 1u64;
     for second in (0..26 * 3600i64).step_by(10) {
-        for (i, &id) in ids.iter().enumerate() {
+        for (i, &id) in (0i64..).zip(&ids) {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            history.push(id, Stamp(second * 1000 + i as i64), split(1000 + (random >> 59)));
+            history.push(id, Stamp(second * 1000 + i), split(1000 + (random >> 59)));
         }
     }
     assert!(history.stats().trimmed_points_total > 0);

@@ -95,7 +95,7 @@ fn beside_peers(plan: &Plan, rows: &mut Vec<Row>, notes: &mut Vec<String>) -> Ou
             Err(why) => notes.push(why),
             Ok(peer) => {
                 let name = &peer.name;
-                rows.push(Row::shown(format!("{name}"), peer.share * 100.0, "% of a core"));
+                rows.push(Row::shown(name.clone(), peer.share * 100.0, "% of a core"));
                 rows.push(Row::shown(format!("{name}, RSS"), peer.rss as f64 / MIB, "MiB"));
                 rows.push(Row {
                     what: format!("{name} ÷ agent, CPU"),
