@@ -38,8 +38,8 @@ fn run(args: &RunArgs) -> Exit {
         // A closed stdout is no reason to stop watching.
         let _ = writeln!(
             std::io::stdout(),
-            "plimsoll watches this node: http://{address}/  (live in a terminal: plimsoll top --url \
-             http://{address}; what leaks: plimsoll leaks; what it cannot see: \
+            "plimsoll watches this node: http://{address}/  (live in a terminal: plimsoll top \
+             --url http://{address}; what leaks: plimsoll leaks; what it cannot see: \
              http://{address}/readyz?verbose)"
         );
     };

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! discovery ── new, exec'd, ended ──► processes ┐
-//! cgroups   ── walk of the hierarchy ─► cgroups ├─ wheel: who is due ─► sweep ─► history ─► judging
+//! cgroups   ── walk of the hierarchy ─► cgroups ├─ wheel: who is due ─► sweep ► history ► judging
 //! workloads ── sums of their processes ─────────┘                         │
 //! deep      ── what may block or stall a target, on a thread of its own ──┘
 //! ```

@@ -1,8 +1,8 @@
 //! What the agent shows of itself: the documents of the HTTP API, and the [`Watch`] they come from.
 //!
 //! The API serialises them, `top` and `leaks` read them back, the page draws them. Bytes are bytes,
-//! times are seconds unless the name says otherwise, wall times are RFC 3339 UTC. A value that could
-//! not be had is null, never 0.
+//! times are seconds unless the name says otherwise, wall times are RFC 3339 UTC. A value that
+//! could not be had is null, never 0.
 
 use crate::target::Target;
 use crate::units::{Bytes, BytesPerSec, Limit};
@@ -46,7 +46,8 @@ pub struct NodeView {
     pub swap_free_bytes: Option<Bytes>,
     /// `/proc/meminfo`, in bytes (`HugePages_*` are counts).
     pub meminfo: BTreeMap<String, u64>,
-    /// Selected counters of `/proc/vmstat`: `oom_kill`, `allocstall_*`, `pgscan_*`, `pgsteal_*`, `compact_*`, …
+    /// Selected counters of `/proc/vmstat`: `oom_kill`, `allocstall_*`, `pgscan_*`, `pgsteal_*`,
+    /// `compact_*`, …
     pub vmstat: BTreeMap<String, u64>,
     pub psi: Option<PsiView>,
     pub zones: Vec<ZoneView>,

@@ -36,9 +36,9 @@ pub enum OwnerKind {
 pub struct Owner {
     pub kind: OwnerKind,
     /// Short, and the same after a restart as far as the path allows: `pod/UID`,
-    /// `container/RUNTIME/ID` with 12 digits, `container/lxc/NAME`, `unit/NAME`, `user/UID`, `host`.
-    /// A container outside of a pod gets a new id when it is made anew, and with it a new name,
-    /// unless systemd started it: then it has the name of its unit.
+    /// `container/RUNTIME/ID` with 12 digits, `container/lxc/NAME`, `unit/NAME`, `user/UID`,
+    /// `host`. A container outside of a pod gets a new id when it is made anew, and with it a new
+    /// name, unless systemd started it: then it has the name of its unit.
     pub name: String,
     /// By OpenTelemetry's names where there are any: `k8s.pod.uid`, `k8s.qos`, `container.id`,
     /// `container.name`, `container.runtime`, `systemd.unit`, `systemd.slice`, `user.id`. At most

@@ -1,3 +1,5 @@
+//! What is told, once, when it gets worse, and when it is over.
+
 use super::*;
 use crate::config::Config;
 use crate::target::ProcessId;

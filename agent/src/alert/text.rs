@@ -13,8 +13,9 @@ const NAME_MAX: usize = 120;
 /// A name as plain text: control and direction-changing characters become `?`, long ones are cut.
 pub(super) fn plain(name: &str) -> String {
     let unsafe_to_show = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        let is_invisible = matches!(c, '\u{200b}'..='\u{200f}');
+        let is_line_or_direction = matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        c.is_control() || is_invisible || is_line_or_direction
     };
     let mut shown: String =
         name.chars().take(NAME_MAX).map(|c| if unsafe_to_show(c) { '?' } else { c }).collect();

@@ -16,7 +16,8 @@ pub enum RunError {
     #[error(transparent)]
     Bind(#[from] api::BindRefused),
     #[error(
-        "cannot listen on {address}: {what}; is an agent running already? (--listen gives another address)"
+        "cannot listen on {address}: {what}; is an agent running already? (--listen gives another \
+         address)"
     )]
     Listen { address: SocketAddr, what: std::io::Error },
     #[error(transparent)]

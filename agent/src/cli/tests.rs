@@ -1,3 +1,5 @@
+//! Command lines, and what they are read as.
+
 use super::*;
 
 fn parsed(line: &str) -> Result<Command, clap::error::ErrorKind> {

@@ -3,8 +3,9 @@
 //! The slope is the median over all pairs of equal hours on different days (the seasonal Kendall
 //! slope of Hirsch, Slack and Smith, Water Resour. Res. 18, 1982), which no daily cycle moves. With
 //! that slope taken off, the median of each hour of the day is the cycle; it is subtracted from the
-//! floors and their mean put back. Assumes that the cycle repeats; needs three and a half days
-//! and must explain most of what the floors scatter around the line, else they stay as they are. It lies about weekly cycles, which it does not know.
+//! floors and their mean put back. Assumes that the cycle repeats; needs three and a half days and
+//! must explain most of what the floors scatter around the line, else they stay as they are. It
+//! lies about weekly cycles, which it does not know.
 
 use super::Params;
 use super::cells::floor;

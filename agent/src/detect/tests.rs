@@ -1,3 +1,5 @@
+//! Traces with known truth, and those that must stay silent.
+
 use super::synthetic::Dice;
 use super::*;
 

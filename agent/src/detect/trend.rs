@@ -1,8 +1,8 @@
 //! A robust straight line through the floors of one stretch, and the tests it has to pass.
 //!
 //! - Slope: the median of all pairwise slopes (Theil 1950; Sen, J. Am. Stat. Assoc. 63, 1968), with
-//!   Sen's interval, which takes the ranks around the median from the variance of Kendall's S. Up to
-//!   29 % of the cells may be arbitrary without moving it far.
+//!   Sen's interval, which takes the ranks around the median from the variance of Kendall's S. Up
+//!   to 29 % of the cells may be arbitrary without moving it far.
 //! - Direction: Mann (1945) and Kendall (1975), S with the variance corrected for ties and for
 //!   continuity, on the floors and on the levels.
 //! - Shape: medians of thirds must rise, and the later rise must be a fair share of the earlier

@@ -3,12 +3,12 @@
 //! The q-quantile is the smallest value at or below which at least the share q of the time was
 //! spent. From runs this is exact. From buckets (pieces of a minute, minutes of an hour) it is an
 //! approximation: each bucket is taken to have spent 2/10 of its time at its 10th percentile, 2/10
-//! half way to its median, 2/10 at its median, 3/10 half way to its maximum, and 1/10 there. That is
-//! exact for constant buckets, maps equal buckets to themselves, and keeps the floor of a sawtooth
-//! whether it is faster or slower than a bucket. It lies where buckets are wide *and* differ: by up
-//! to what lies between the 0th and 20th percentile of one bucket at the floor, and by up to half of
-//! median to maximum in the middle (lone spikes lift the median). Medians of parts are weighted
-//! medians of medians.
+//! half way to its median, 2/10 at its median, 3/10 half way to its maximum, and 1/10 there. That
+//! is exact for constant buckets, maps equal buckets to themselves, and keeps the floor of a
+//! sawtooth whether it is faster or slower than a bucket. It lies where buckets are wide *and*
+//! differ: by up to what lies between the 0th and 20th percentile of one bucket at the floor, and
+//! by up to half of median to maximum in the middle (lone spikes lift the median). Medians of parts
+//! are weighted medians of medians.
 //!
 //! Pure, allocates nothing.
 

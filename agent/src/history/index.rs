@@ -1,4 +1,5 @@
-//! Finds the cell of a target: open addressing over cell numbers, made at full size, never rehashed.
+//! Finds the cell of a target: open addressing over cell numbers, made at full size, never
+//! rehashed.
 //!
 //! Half empty at worst, so a look-up takes 1.5 probes. The hash is not keyed: names that collide on
 //! purpose cost their maker's neighbours at most one probe each, and only where a target is opened.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sampler ── Journal::flush, every 10 s ── queue of 3 ── writer thread ── history-0000000007.log
-//!            encodes what changed            never waited for               appended, never rewritten
+//!            encodes what changed            never waited for               only ever appended to
 //! ```
 //!
 //! # Files
@@ -16,30 +16,31 @@
 //! frame   "plmf" len:u32 crc32:u32 kind:u8 payload           crc and len cover kind and payload
 //! kind 1  boot id, first in the file
 //! kind 2  now wall record…    zigzag varints: boot clock, wall minus boot clock; milliseconds
-//! record  1 FULL      cell target flags usual minute_from track<5> 0 | 1 hour_from track<7> track<7>
+//! record  1 FULL      cell target flags usual minute_from track<5>
+//!                     0 | 1 hour_from track<7> track<7>
 //!         2 RUNS      cell usual_s until count (gap mask delta… span)…
 //!         3 CLOSED    cell at      4 REOPENED  cell      5 SILENT  cell until
 //! track   count [at (gap mask delta… span)…]
 //! ```
 //! Numbers are varints; instants are told as distance from `now`; `gap`, `mask`, `delta` and `span`
-//! are those of `codec`. An open series without a record is unchanged: its value holds until
-//! the last frame's `now`. So a sleeping process costs no bytes at all, and a changed reading 6 to 10
+//! are those of `codec`. An open series without a record is unchanged: its value holds until the
+//! last frame's `now`. So a sleeping process costs no bytes at all, and a changed reading 6 to 10
 //! after about 9 for its series and flush. Buckets are written only in FULL; on reading they arise
 //! from the runs as they did at first.
 //!
 //! # Snapshots
-//! When a file has grown by a quarter of the disk budget, a new one is begun: slices of 256 KiB with
-//! every series in full, one per flush, and in both files whatever changes meanwhile. Once complete
-//! it is synced, renamed and the directory synced before older files go. A failed write (ENOSPC,
-//! EIO, EROFS) or a full queue stops appending and asks for a new snapshot half a minute later.
-//! At most two files are held: disk_budget should be at least twice the RAM budget.
+//! When a file has grown by a quarter of the disk budget, a new one is begun: slices of 256 KiB
+//! with every series in full, one per flush, and in both files whatever changes meanwhile. Once
+//! complete it is synced, renamed and the directory synced before older files go. A failed write
+//! (ENOSPC, EIO, EROFS) or a full queue stops appending and asks for a new snapshot half a minute
+//! later. At most two files are held: disk_budget should be at least twice the RAM budget.
 //!
 //! # What is lost
 //! kill -9: what happened since the last flush, for appends are in the page cache at once. They are
 //! not synced: a power cut may cost what the kernel had not written back yet (30 s by default), and
 //! recognisably so: reading ends at the first frame whose checksum is wrong. At 60 changed readings
-//! per second, a busy node of 10,000 processes under cadence by urgency, the log takes about 75 MB a
-//! day; a node where nothing changes 26 bytes per flush, 0.2 MB a day.
+//! per second, a busy node of 10,000 processes under cadence by urgency, the log takes about 75 MB
+//! a day; a node where nothing changes 26 bytes per flush, 0.2 MB a day.
 
 mod decode;
 mod encode;

@@ -11,8 +11,8 @@ use crate::clock::Stamp;
 use crate::units::Bytes;
 
 /// One reading of a target's memory. `used` is what the target's limit is held against: RSS for a
-/// process, the sum of RSS for a workload, usage for a cgroup, MemTotal − MemAvailable for the node.
-/// The parts need not sum to `used` (the rest is kernel memory); swap is never part of it.
+/// process, the sum of RSS for a workload, usage for a cgroup, MemTotal − MemAvailable for the
+/// node. The parts need not sum to `used` (the rest is kernel memory); swap is never part of it.
 ///
 /// History keeps each value to the nearest 4 KiB, up to 16 TiB − 4 KiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -32,8 +32,8 @@ pub struct Pace {
 
 /// The interval to the next reading.
 ///
-/// Growing and suspect targets get the time to their limit ÷ 40; a quiet one is left alone for twice
-/// as long each time, up to the longest interval. Shedding stretches only what is neither.
+/// Growing and suspect targets get the time to their limit ÷ 40; a quiet one is left alone for
+/// twice as long each time, up to the longest interval. Shedding stretches only what is neither.
 #[must_use]
 pub fn next_interval(limits: &Sampling, pace: &Pace) -> Duration {
     if let Some(forced) = limits.interval {

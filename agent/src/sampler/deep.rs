@@ -1,8 +1,8 @@
 //! Readings that take the target's `mmap_lock`: command lines and `smaps_rollup`.
 //!
 //! They run on a thread of their own, because a target that holds its lock (a huge mapping, a stuck
-//! page fault) blocks the reader for as long. The sampler asks, goes on, and learns the answer later;
-//! a reader that does not come back is reported, never waited for.
+//! page fault) blocks the reader for as long. The sampler asks, goes on, and learns the answer
+//! later; a reader that does not come back is reported, never waited for.
 
 use crate::sources::process::{Redactor, SmapsRollup, read_cmdline, read_smaps_rollup};
 use crate::sources::{ReadError, Roots};

@@ -134,7 +134,8 @@ impl State {
         }
     }
 
-    /// When the process started. Source: field 22 of `/proc/PID/stat`, clock ticks on the boot clock.
+    /// When the process started. Source: field 22 of `/proc/PID/stat`, clock ticks on the boot
+    /// clock.
     #[must_use]
     pub fn started_at(&self, id: ProcessId) -> Stamp {
         let hz = rustix::param::clock_ticks_per_second().max(1);

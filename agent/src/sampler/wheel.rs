@@ -1,8 +1,8 @@
 //! A timing wheel: which targets are due, in constant time for each.
 //!
 //! One turn is longer than the longest interval, so that an entry is never met a turn too early.
-//! Moving a target forward leaves its old entry behind; [`Wheel::take_due`]'s caller knows the entry
-//! to be stale because the target's own due tick no longer matches.
+//! Moving a target forward leaves its old entry behind; [`Wheel::take_due`]'s caller knows the
+//! entry to be stale because the target's own due tick no longer matches.
 
 use crate::clock::Stamp;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! warming_up ─ old enough ─► ok ─ evidence stands ─► leak_suspected ─ p50 ≤ 96 h ─► oom_predicted
-//!                             ▲                            │              p50 ≤ 10 min ─► oom_imminent
+//!                             ▲                            │          p50 ≤ 10 min ─► oom_imminent
 //!                             └── evidence gone for long ──┴── or given back
 //! ```
 //!
@@ -49,8 +49,8 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// Whether nothing speaks against this target. Forgetting this then loses since when that is so,
-    /// and costs one more search of minutes and hours.
+    /// Whether nothing speaks against this target. Forgetting this then loses since when that is
+    /// so, and costs one more search of minutes and hours.
     #[must_use]
     pub const fn is_trivial(&self) -> bool {
         self.streak == 0
@@ -281,8 +281,8 @@ fn grows_enough(params: &Params, finding: &Finding) -> bool {
     finding.trend.growth >= share * finding.trend.level
 }
 
-/// Whether a trend is more than a warm-up, a burst or a ramp: how far it has already gone on the way
-/// to the limit, against how it began.
+/// Whether a trend is more than a warm-up, a burst or a ramp: how far it has already gone on the
+/// way to the limit, against how it began.
 fn believed(params: &Params, facts: &Facts, seen: Duration, finding: &Finding) -> bool {
     let trend = &finding.trend;
     let eta = facts.headroom.and_then(|h| forecast(params, &trend.into(), h));

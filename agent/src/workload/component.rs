@@ -131,7 +131,8 @@ fn runtime_of(prefix: &str) -> Option<&'static str> {
     }
 }
 
-/// `lxc/NAME`, `lxc.payload/NAME` or `lxc.payload.NAME`; not `lxc.monitor.NAME`, which is LXC's own.
+/// `lxc/NAME`, `lxc.payload/NAME` or `lxc.payload.NAME`; not `lxc.monitor.NAME`, which is LXC's
+/// own.
 fn lxc<'a>(name: &'a str, parent: &str) -> Option<&'a str> {
     if matches!(parent, "lxc" | "lxc.payload") {
         return Some(name);

@@ -1,3 +1,5 @@
+//! A table of cgroup paths and the owners they tell of.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Arbitrary bytes as `/proc/buddyinfo`.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,3 +1,5 @@
+//! Arbitrary bytes as a NUMA node's `meminfo`.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

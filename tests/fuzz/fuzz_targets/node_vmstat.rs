@@ -1,3 +1,5 @@
+//! Arbitrary bytes as `/proc/vmstat`.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,3 +1,5 @@
+//! Arbitrary bytes as `/proc/zoneinfo`.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

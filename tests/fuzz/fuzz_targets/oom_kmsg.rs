@@ -1,3 +1,5 @@
+//! Arbitrary bytes as a record of `/dev/kmsg`.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,3 +1,5 @@
+//! Arbitrary bytes as one line of what syslog(2) returns.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

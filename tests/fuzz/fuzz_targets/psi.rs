@@ -1,3 +1,5 @@
+//! Arbitrary bytes as a pressure file.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

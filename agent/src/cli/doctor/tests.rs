@@ -1,3 +1,5 @@
+//! What the doctor says of machines that are made up of facts.
+
 use super::facts::{Facts, Others, Port, StateDir};
 use super::*;
 use crate::units::Bytes;

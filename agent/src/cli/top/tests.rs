@@ -1,3 +1,5 @@
+//! What the terminal shows of a made-up node, as snapshots.
+
 use super::model::Model;
 use super::*;
 use crate::target::TargetKind;

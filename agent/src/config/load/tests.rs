@@ -1,3 +1,5 @@
+//! Files, variables and flags with everything wrong that can be wrong with them.
+
 use super::*;
 use crate::config::keys::Field;
 use crate::config::{effective_toml, reference_toml};

@@ -396,10 +396,11 @@ mod invariants {
 
         #[test]
         fn any_readings_give_a_sound_opinion(
-            readings in proptest::collection::vec((any::<u32>(), any::<u32>(), any::<u32>()), 2..80),
+            readings in proptest::collection::vec(any::<(u32, u32, u32)>(), 2..80),
             limit in proptest::option::of(0.0_f64..1e6),
         ) {
-            let settings = Run { limit_mib: limit, until_s: readings.len() as f64, ..Run::default() };
+            let until_s = readings.len() as f64;
+            let settings = Run { limit_mib: limit, until_s, ..Run::default() };
             let log = run(&settings, |t| {
                 let (used, file, swap) = readings[(t as usize).min(readings.len() - 1)];
                 Some(Split {
@@ -423,7 +424,8 @@ mod invariants {
         fn scaling_bytes_scales_the_rate_and_leaves_the_time_left(scale in 1.0_f64..40.0) {
             let leak = |scale: f64| {
                 let settings = Run { limit_mib: Some(512.0 * scale), ..Run::default() };
-                let log = run(&settings, |t| Some(anon(scale * (60.0 + 5.0 * (t - 60.0).max(0.0)))));
+                let grown = |t: f64| 60.0 + 5.0 * (t - 60.0).max(0.0);
+                let log = run(&settings, |t| Some(anon(scale * grown(t))));
                 log.at(110.0).clone()
             };
             let (one, many) = (leak(1.0), leak(scale));

@@ -1,3 +1,5 @@
+//! Captured and made-up mount tables, and where they lead.
+
 use super::*;
 use crate::sources::cgroup::testbed::{Tree, V2_CONTROLLERS};
 use proptest::prelude::*;
@@ -135,7 +137,10 @@ fn this_machine_has_a_memory_hierarchy_that_holds_this_process() {
 
 proptest! {
     #[test]
-    fn no_path_leads_out_of_the_mount(path in "(/?(\\.\\.|[a-z. ]{0,3})){0,8}", root in 0..3_usize) {
+    fn no_path_leads_out_of_the_mount(
+        path in "(/?(\\.\\.|[a-z. ]{0,3})){0,8}",
+        root in 0..3_usize,
+    ) {
         let root = ["", "/docker/x", "/../.."][root];
         for layout in [below(root), layout(Base::Namespace("/a/b".into()), Version::V2)] {
             if let Some(path) = layout.path_of(None, Some(&path)) {

@@ -1,3 +1,5 @@
+//! Single lines of the OOM killer, whole and broken.
+
 use super::*;
 
 const SUMMARY: &str = "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,\

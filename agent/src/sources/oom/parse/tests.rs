@@ -1,3 +1,5 @@
+//! Captured kernel logs, and logs that feign a kill.
+
 use super::*;
 use crate::sources::oom::{kmsg, syslog};
 use crate::units::Pages;

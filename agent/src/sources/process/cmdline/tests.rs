@@ -1,3 +1,5 @@
+//! Command lines with secrets in them.
+
 use super::*;
 use proptest::prelude::*;
 
