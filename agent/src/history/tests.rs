@@ -375,11 +375,7 @@ fn under_pressure_fine_points_go_before_minutes_and_minutes_before_hours() {
     let ids: Vec<SeriesId> = (0..40).map(|pid| history.open(&process(pid), Stamp(0))).collect();
     let mut random = 1u64;
     for second in (0..26 * 3600i64).step_by(10) {
-<<<<<<< HEAD
-        for (i, &id) in (0i64..).zip(&ids) {
-=======
         for (i, &id) in (0..).zip(&ids) {
->>>>>>> w-history
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             history.push(id, Stamp(second * 1000 + i), split(1000 + (random >> 59)));
         }

@@ -13,6 +13,8 @@ use crate::run::{command, run};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::time::Duration;
 
+/// Every target once a second, whatever its urgency.
+const AT_ONE_HERTZ: (&str, &str) = ("PLIMSOLL_INTERVAL", "1s");
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// How much of everything.
@@ -65,21 +67,25 @@ pub fn bench(quick: bool) -> Outcome {
     let mut flock = Flock::default();
     println!("starting {} sleeping processes", plan.few);
     flock.grow_to(plan.few)?;
-    beside_peers(&plan, &mut rows, &mut notes)?;
-    println!("starting {} sleeping processes", plan.many);
-    flock.grow_to(plan.many)?;
-    at_one_hertz(&plan, &flock, &mut rows)?;
-    at_own_cadence(&plan, &mut rows)?;
+    let outcome = beside_peers(&plan, &mut rows, &mut notes)
+        .and_then(|()| {
+            println!("starting {} sleeping processes", plan.many);
+            flock.grow_to(plan.many)
+        })
+        .and_then(|()| at_one_hertz(&plan, &flock, &mut rows))
+        .and_then(|()| at_own_cadence(&plan, &mut rows));
     drop(flock);
-    with_cgroups(&plan, &mut rows)?;
-    stalls(&plan, &mut rows)?;
+    let outcome = outcome
+        .and_then(|()| with_cgroups(&plan, &mut rows))
+        .and_then(|()| stalls(&plan, &mut rows));
+    // What was measured before something failed is worth seeing all the same.
     print(&rows, &notes);
-    Ok(())
+    outcome
 }
 
 fn beside_peers(plan: &Plan, rows: &mut Vec<Row>, notes: &mut Vec<String>) -> Outcome {
     println!("agent and peers at 1 Hz over {} processes", plan.few);
-    let agent = Agent::start(&["--interval", "1s"])?;
+    let agent = Agent::start(&[AT_ONE_HERTZ])?;
     std::thread::park_timeout(plan.stretch);
     let own = agent.share(5, plan.stretch);
     let n = plan.few;
@@ -114,7 +120,7 @@ fn at_one_hertz(plan: &Plan, flock: &Flock, rows: &mut Vec<Row>) -> Outcome {
     println!("floor and agent at 1 Hz over {n} processes");
     let pids: Vec<u32> = flock.pids().collect();
     let before = floor::statm_pass(&pids, 15)?;
-    let agent = Agent::start(&["--interval", "1s"])?;
+    let agent = Agent::start(&[AT_ONE_HERTZ])?;
     let ready = agent.ready_after.as_secs_f64();
     std::thread::park_timeout(plan.stretch * 3);
     let share = agent.share(7, plan.stretch);
@@ -147,7 +153,7 @@ fn at_own_cadence(plan: &Plan, rows: &mut Vec<Row>) -> Outcome {
 fn with_cgroups(plan: &Plan, rows: &mut Vec<Row>) -> Outcome {
     println!("{} memory cgroups at 1 Hz", plan.cgroups);
     let base = {
-        let agent = Agent::start(&["--interval", "1s"])?;
+        let agent = Agent::start(&[AT_ONE_HERTZ])?;
         std::thread::park_timeout(plan.stretch);
         agent.share(3, plan.stretch)
     };
@@ -155,7 +161,7 @@ fn with_cgroups(plan: &Plan, rows: &mut Vec<Row>) -> Outcome {
         Ok(cages) => cages,
         Err(why) => return Err(format!("memory cgroups: {why}")),
     };
-    let agent = Agent::start(&["--interval", "1s"])?;
+    let agent = Agent::start(&[AT_ONE_HERTZ])?;
     std::thread::park_timeout(plan.stretch);
     let share = agent.share(5, plan.stretch);
     drop(agent);
@@ -169,7 +175,7 @@ fn stalls(plan: &Plan, rows: &mut Vec<Row>) -> Outcome {
     println!("a target of {} GiB times its own mmap", plan.target_gib);
     let mut target = Target::start(plan.target_gib)?;
     let alone = target.measure(20)?;
-    let agent = Agent::start(&["--pss-interval", "1s"])?;
+    let agent = Agent::start(&[("PLIMSOLL_SAMPLING_PSS_INTERVAL", "10s")])?;
     let watched = target.measure(40)?;
     drop(agent);
     let ms = |d: Duration| d.as_secs_f64() * 1000.0;

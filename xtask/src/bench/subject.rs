@@ -18,12 +18,13 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts the release binary with `args` and waits until it is ready.
-    pub fn start(args: &[&str]) -> Result<Self, String> {
+    /// Starts the release binary with `settings` in its environment and waits until it is ready.
+    pub fn start(settings: &[(&str, &str)]) -> Result<Self, String> {
         let state_dir = tempfile::tempdir().map_err(|e| e.to_string())?;
         let mut command = Command::new(crate::run::top().join("target/release/plimsoll"));
         command.args(["run", "--listen", ADDRESS, "--log-level", "warn", "--state-dir"]);
-        command.arg(state_dir.path()).args(args).stdin(Stdio::null());
+        command.arg(state_dir.path()).envs(settings.iter().copied());
+        command.stdin(Stdio::null()).stdout(Stdio::null());
         let begun = Instant::now();
         let child = command.spawn().map_err(|e| format!("plimsoll: {e}"))?;
         let mut agent = Self { child, state_dir, ready_after: Duration::ZERO };
