@@ -11,7 +11,7 @@ const EXPORTER: Tool = Tool {
     package: "prometheus-process-exporter",
     why: "a peer in the table",
 };
-const APPS_PLUGIN: &str = "/usr/libexec/netdata/plugins.d/apps.plugin";
+const APPS_PLUGIN: &str = "/usr/lib/netdata/plugins.d/apps.plugin";
 const EXPORTER_ADDRESS: &str = "127.0.0.1:19256";
 
 /// A peer's cost. Units: share of one core at one reading a second; bytes.
@@ -75,7 +75,7 @@ fn apps_plugin(seconds: u64) -> Result<Peer, String> {
             return Err("no apt-get".to_owned());
         }
         let mut apt = command(&["apt-get", "install", "-qy", "--no-install-recommends"]);
-        apt.args(["netdata-plugins-bash", "netdata-core"]).env("RUNLEVEL", "1");
+        apt.arg("netdata-core").env("RUNLEVEL", "1");
         apt.env("DEBIAN_FRONTEND", "noninteractive");
         run(apt)?;
     }

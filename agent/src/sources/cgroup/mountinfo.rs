@@ -1,8 +1,9 @@
 //! The cgroup mounts of `/proc/self/mountinfo`. Pure.
 
 use crate::sources::Malformed;
+use procfs::process::MountInfo;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
 /// One mount of a cgroup hierarchy that can hold the memory controller.
@@ -24,51 +25,33 @@ pub enum MountKind {
 
 /// Parses mountinfo; keeps v2 mounts and v1 mounts of the memory controller, in the kernel's order.
 ///
-/// Source: proc_pid_mountinfo(5). A root that is not UTF-8 is skipped.
+/// Source: proc_pid_mountinfo(5); the `procfs` crate takes a line apart. A line that is not UTF-8
+/// is skipped.
 ///
 /// # Errors
 /// [`Malformed`] if a line lacks the fields that every kernel prints.
 pub fn parse(mountinfo: &[u8]) -> Result<Vec<Mount>, Malformed> {
     let mut mounts = Vec::new();
     for (number, line) in (1..).zip(mountinfo.split(|&b| b == b'\n')) {
-        if !line.is_empty() {
-            let line = split(line).ok_or_else(|| Malformed::new(number, line, "a mount"))?;
-            mounts.extend(mount_of(&line));
+        let Ok(text) = std::str::from_utf8(line) else { continue };
+        if !text.is_empty() {
+            let mount =
+                MountInfo::from_line(text).map_err(|_| Malformed::new(number, line, "a mount"))?;
+            mounts.extend(mount_of(&mount));
         }
     }
     Ok(mounts)
 }
 
-/// The fields of one line that matter here, still escaped.
-struct Fields<'a> {
-    root: &'a [u8],
-    point: &'a [u8],
-    fs_type: &'a [u8],
-    super_options: &'a [u8],
-}
-
-/// `36 35 98:0 ROOT POINT rw,noatime shared:1 - TYPE SOURCE SUPER_OPTIONS`, where the optional
-/// fields before the dash may be none or many.
-fn split(line: &[u8]) -> Option<Fields<'_>> {
-    let mut fields = line.split(|&b| b == b' ');
-    let root = fields.nth(3)?;
-    let point = fields.next()?;
-    let _options = fields.next()?;
-    fields.find(|field| *field == b"-")?;
-    let fs_type = fields.next()?;
-    let _source = fields.next()?;
-    Some(Fields { root, point, fs_type, super_options: fields.next()? })
-}
-
-fn mount_of(fields: &Fields) -> Option<Mount> {
-    let has_memory = || fields.super_options.split(|&b| b == b',').any(|o| o == b"memory");
-    let kind = match fields.fs_type {
-        b"cgroup2" => MountKind::V2,
-        b"cgroup" if has_memory() => MountKind::V1Memory,
+fn mount_of(mount: &MountInfo) -> Option<Mount> {
+    let kind = match mount.fs_type.as_str() {
+        "cgroup2" => MountKind::V2,
+        "cgroup" if mount.super_options.contains_key("memory") => MountKind::V1Memory,
         _ => return None,
     };
-    let root = String::from_utf8(unescape(fields.root)).ok()?;
-    Some(Mount { root, point: OsString::from_vec(unescape(fields.point)).into(), kind })
+    let root = String::from_utf8(unescape(mount.root.as_bytes())).ok()?;
+    let point = unescape(mount.mount_point.as_os_str().as_bytes());
+    Some(Mount { root, point: OsString::from_vec(point).into(), kind })
 }
 
 /// Undoes the kernel's `\040`: blank, tab, newline and backslash are written as three octal digits.
