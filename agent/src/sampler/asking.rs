@@ -40,8 +40,9 @@ impl Run {
         }
         let age = sampling.pss_interval;
         let wanted = |p: &super::Process| {
-            let old = p.facts.smaps_at.is_none_or(|at| now.since(at) >= age);
-            old && p.track.split.used >= PSS_RSS_MIN
+            // The size first: most are small, and what else is known of them lies elsewhere.
+            p.track.split.used >= PSS_RSS_MIN
+                && p.facts.smaps_at.is_none_or(|at| now.since(at) >= age)
         };
         let mut candidates: Vec<_> =
             state.processes.iter().filter(|(_, p)| wanted(p)).map(|(index, _)| index).collect();

@@ -9,6 +9,10 @@ use super::{judging, node};
 use crate::clock::Stamp;
 use crate::sources::ReadError;
 use crate::sources::node::{Quick, read_quick};
+use std::time::Duration;
+
+/// What the first readings cost is not held against the CPU budget for this long.
+const SETTLING: Duration = Duration::from_secs(15);
 
 impl Run {
     /// Cgroups first, so that a process finds the one it is in.
@@ -85,9 +89,9 @@ impl Run {
     pub(super) fn account(&mut self, state: &mut State, now: Stamp) {
         let cpu = thread_cpu();
         let used = cpu.saturating_sub(self.cpu_before);
-        let ready = state.ready_at.is_some();
-        // The first sweep reads everything at once and is not held against the budget.
-        if ready {
+        let settled = state.ready_at.is_some_and(|at| now.since(at) > SETTLING);
+        // At first everything is read at once; that is not held against the budget.
+        if settled {
             let shed = self.shedder.observe(used, now.since(self.observed_at));
             let share = self.shedder.last_share() * 100.0;
             match shed {

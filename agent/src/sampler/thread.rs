@@ -56,6 +56,7 @@ pub(super) struct Timetable {
     pub(super) walk: Periodic,
     pub(super) rescan: Periodic,
     pub(super) second: Periodic,
+    pub(super) account: Periodic,
     pub(super) pss: Periodic,
     pub(super) flush: Periodic,
     pub(super) expire: Periodic,
@@ -132,6 +133,7 @@ impl Run {
             walk: Periodic::new(Duration::from_secs(10), now),
             rescan: Periodic::new(rescan, now),
             second: Periodic::new(Duration::from_secs(1), now),
+            account: Periodic::new(Duration::from_secs(5), now),
             pss: Periodic::new(Duration::from_secs(1), now.plus(Duration::from_secs(5))),
             flush: Periodic::new(
                 config.history.flush_interval,
@@ -203,8 +205,10 @@ impl Run {
         }
         if self.timetable.second.due(now) {
             self.hear_kills(state, now);
-            self.account(state, now);
             self.expire_alerts(state, now);
+        }
+        if self.timetable.account.due(now) {
+            self.account(state, now);
         }
         if self.timetable.pss.due(now) {
             self.ask_smaps(state, now);

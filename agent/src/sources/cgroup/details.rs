@@ -36,9 +36,6 @@ pub struct Details {
     pub events_local: Option<BTreeMap<String, u64>>,
     /// v2 only: pressure is not accounted by v1's hierarchy.
     pub psi: Option<Psi>,
-    /// Processes in this cgroup itself, not below. None where the kernel does not list them
-    /// (threaded cgroups of v2).
-    pub procs: Option<usize>,
 }
 
 /// Reads the details of the cgroup `path`, as [`Layout::walk`] names it.
@@ -50,9 +47,7 @@ pub struct Details {
 pub fn read_details(layout: &Layout, path: &str) -> Result<Details, ReadError> {
     let dir = Dir::open(layout, path)?;
     let buf = &mut Vec::new();
-    let mut details = if layout.is_v2() { read_v2(&dir, buf) } else { read_v1(&dir, buf) }?;
-    details.procs = dir.count_lines("cgroup.procs", buf);
-    Ok(details)
+    if layout.is_v2() { read_v2(&dir, buf) } else { read_v1(&dir, buf) }
 }
 
 /// `memory.stat` is read last: every memory cgroup has it, so if it is there, a file that was not
@@ -75,7 +70,6 @@ fn read_v2(dir: &Dir, buf: &mut Vec<u8>) -> Result<Details, ReadError> {
             .parse("memory.stat", buf, v2::parse)?
             .ok_or_else(|| dir.missing("memory.stat"))?
             .kernel,
-        procs: None,
     })
 }
 
@@ -157,7 +151,6 @@ mod tests {
         assert_eq!((local["high"], local["max"]), (0, 1427));
         let psi = details.psi.unwrap();
         assert_eq!((psi.some.avg10, psi.full.unwrap().avg300), (1.53, 0.06));
-        assert_eq!(details.procs, Some(3));
     }
 
     #[test]
@@ -181,7 +174,7 @@ mod tests {
             fresh.events,
             events(&[("max", 0), ("oom_kill", 0), ("oom_kill_disable", 0), ("under_oom", 0)])
         );
-        assert_eq!((fresh.low, fresh.procs), (None, Some(0)));
+        assert_eq!(fresh.low, None);
 
         memcg.set("memory.limit_in_bytes", "16M");
         let died = !memcg.hold_anon(Bytes::mib(64)).is_ready();

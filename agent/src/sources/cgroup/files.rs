@@ -87,21 +87,6 @@ impl Dir {
         Ok(self.parse(name, buf, stat::parse_limit)?.unwrap_or(Limit::Max))
     }
 
-    /// Counts the lines of a list of any length; None if it is not there or may not be read.
-    pub(super) fn count_lines(&self, name: &str, buf: &mut Vec<u8>) -> Option<usize> {
-        let fd = self.open_file(name).ok()??;
-        buf.resize(buf.len().max(BUFFER_BYTES), 0);
-        let mut lines = 0;
-        loop {
-            match rustix::io::read(&fd, &mut buf[..]) {
-                Ok(0) => return Some(lines),
-                Ok(n) => lines += buf[..n].iter().filter(|&&b| b == b'\n').count(),
-                Err(Errno::INTR) => {}
-                Err(_) => return None,
-            }
-        }
-    }
-
     /// # Errors
     /// As [`Dir::parse`].
     pub(super) fn bytes(&self, name: &str, buf: &mut Vec<u8>) -> Result<Option<Bytes>, ReadError> {
