@@ -15,8 +15,8 @@
 //! Series, buckets and blocks are cells of 128 bytes in one pool (`pool`). The newest run of each
 //! tier lies in its header and is prolonged in place; older ones are deltas in blocks (`codec`,
 //! `track`): 5 to 10 bytes a point, 8 to 10 a bucket, 9 to 14 in a block. Equal neighbours are one
-//! run in every tier, so that a target that sleeps for a week has one point, one minute and one hour,
-//! and a [`Window`] cuts them into as many buckets as there were minutes and hours.
+//! run in every tier, so that a target that sleeps for a week has one point, one minute and one
+//! hour, and a [`Window`] cuts them into as many buckets as there were minutes and hours.
 //!
 //! Times are milliseconds in 64 bits (blocks hold differences), values are units of 4 KiB in 32.
 //!
@@ -30,8 +30,8 @@
 //! | busy process, everything kept | 4 KiB fine, 20 KiB minutes (24 h), 5 KiB hours (14 days) |
 //! | 13,000 targets asleep | 3.6 MB |
 //!
-//! What was kept of each busy target, of 13,000 in 16 MiB, after 30 hours of readings that differ at
-//! random in every minute:
+//! What was kept of each busy target, of 13,000 in 16 MiB, after 30 hours of readings that differ
+//! at random in every minute:
 //!
 //! | busy | points | minutes | hours |
 //! |---|---|---|---|

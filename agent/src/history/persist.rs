@@ -121,8 +121,8 @@ struct Encoder {
 
 impl Journal {
     /// Locks the directory, reads what is there, and writes it to a fresh file. Blocks for as long
-    /// as that takes (0.3 s for a full 16 MiB). If the fresh file cannot be written that is no error but
-    /// shows in [`Self::health`].
+    /// as that takes (0.3 s for a full 16 MiB). If the fresh file cannot be written that is no
+    /// error but shows in [`Self::health`].
     ///
     /// # Errors
     /// Another agent holds the directory, or it cannot be made, read or locked.
