@@ -4,7 +4,7 @@
 //! times are seconds unless the name says otherwise, wall times are RFC 3339 UTC. A value that could
 //! not be had is null, never 0.
 
-use crate::target::Target;
+use crate::target::{Target, TargetKind};
 use crate::units::{Bytes, BytesPerSec, Limit};
 use crate::verdict::{Cause, Eta, State, Verdict};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,8 @@ pub trait Watch: Send + Sync + 'static {
     fn processes(&self, order: ProcessOrder, limit: usize) -> ProcessList;
     fn process(&self, pid: u32) -> Option<ProcessDetail>;
     fn series(&self, query: &SeriesQuery) -> Option<SeriesView>;
-    fn verdicts(&self, state: Option<State>) -> Vec<Verdict>;
+    /// Those of one state and one kind, or of all; most urgent first.
+    fn verdicts(&self, state: Option<State>, kind: Option<TargetKind>) -> Vec<Verdict>;
     fn alerts(&self) -> Vec<AlertView>;
     fn health(&self) -> HealthView;
     fn own(&self) -> OwnView;

@@ -230,12 +230,14 @@ impl Run {
             .iter()
             .any(|(_, p)| p.track.split.used.0 == 0 && p.track.due == Tick(0));
         if !unread {
-            state.ready_at = Some(now);
+            // `now` is when this round began; a first round may take a while.
+            let ready = state.clock.now();
+            state.ready_at = Some(ready);
             super::rounds::process_health(state);
             tracing::info!(
                 processes = state.processes.len(),
                 cgroups = state.cgroups.len(),
-                after_ms = u64::try_from(now.since(state.started).as_millis()).unwrap_or(u64::MAX),
+                after_ms = u64::try_from(ready.since(state.started).as_millis()).unwrap_or(u64::MAX),
                 "first sweep complete"
             );
         }

@@ -30,6 +30,7 @@ export const STATES = {
 };
 
 export const SUSPECT = 2;
+export const SUSPECT_STATES = Object.keys(STATES).filter((key) => STATES[key].rank >= SUSPECT);
 
 export const CAUSES = {
   heap_leak: {
