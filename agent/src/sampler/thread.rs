@@ -237,7 +237,8 @@ impl Run {
             tracing::info!(
                 processes = state.processes.len(),
                 cgroups = state.cgroups.len(),
-                after_ms = u64::try_from(ready.since(state.started).as_millis()).unwrap_or(u64::MAX),
+                after_ms =
+                    u64::try_from(ready.since(state.started).as_millis()).unwrap_or(u64::MAX),
                 "first sweep complete"
             );
         }
