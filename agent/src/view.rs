@@ -254,9 +254,10 @@ pub struct SeriesView {
     /// `By`.
     pub unit: String,
     /// `[unix seconds, bytes]`, oldest first; null where there is a gap. At most 5,000.
-    #[schema(value_type = Vec<Vec<f64>>)]
+    #[schema(value_type = Vec<Vec<Option<f64>>>)]
     pub points: Vec<(f64, Option<f64>)>,
-    /// True where `step` asked for more than 5,000 points and was widened.
+    /// The step that the points have, wider than asked for if that gave over 5,000; null where
+    /// whatever resolution is kept was asked for.
     pub step_s: Option<f64>,
 }
 

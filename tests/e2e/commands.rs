@@ -176,7 +176,7 @@ fn without_an_agent_the_commands_that_ask_one_say_so_and_fail() {
 #[test]
 fn top_and_leaks_tell_of_a_running_agent() {
     let agent = Agent::start(&[]);
-    let cgroup = Cgroup::make(512).ok();
+    let cgroup = Cgroup::make(1024).ok();
     let load = Load::named(Some("leaks-on"), &["leak", "4"], cgroup.as_ref());
     let url = format!("http://{}", agent.address);
     let top = wait_for("top shows it", Duration::from_secs(30), || {

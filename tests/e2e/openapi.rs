@@ -150,7 +150,7 @@ fn faults(document: &Value, schema: &Value, value: &Value, place: &str) -> Vec<S
                 }
                 true
             }
-            "description" | "format" | "propertyNames" | "default" => true,
+            "description" | "format" | "propertyNames" | "default" | "example" => true,
             unknown => panic!("this test does not know the keyword {unknown} at {place}"),
         };
         if !is_good {
@@ -223,7 +223,12 @@ fn every_answer_is_what_the_document_says_it_is() {
             let (schema, answer) = (&content[media[0]]["schema"], answer.json());
             let wrong = faults(&document, schema, &answer, path);
             assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-            assert_eq!(unnamed(&document, schema, &answer).join(" "), "", "{path}");
+            let (schema, one) = match answer.as_array() {
+                Some(all) => (&schema["items"], all.first().unwrap_or(&Value::Null)),
+                None => (schema, &answer),
+            };
+            let is_free = path == "/openapi.json";
+            assert!(is_free || unnamed(&document, schema, one).is_empty(), "{path}: {one}");
         }
     }
     let problem = agent.get("/api/v1/processes?limit=0&sort=x").json();

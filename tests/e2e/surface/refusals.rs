@@ -64,9 +64,12 @@ fn an_address_that_others_can_reach_is_refused_unless_insecure() {
     let dir = state.path().display().to_string();
     let args = ["run", "--listen", "0.0.0.0:0", "--state-dir", &dir];
     let refused = ran(&args);
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(78));
     let said = stderr(&refused);
-    assert!(said.starts_with("plimsoll: refusing to listen on 0.0.0.0:0"), "{said}");
+    assert!(
+        said.starts_with("plimsoll: --listen: http.listen: 0.0.0.0:0 can be reached"),
+        "{said}"
+    );
     assert!(said.contains("--insecure"), "{said}");
     assert!(refused.stdout.is_empty());
     let mut insecure = plimsoll(&args);
