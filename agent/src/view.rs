@@ -219,6 +219,8 @@ pub struct ProcessDetail {
     pub pss_bytes: Option<Bytes>,
     pub uss_bytes: Option<Bytes>,
     pub thp_bytes: Option<Bytes>,
+    /// When PSS, USS and THP were read: seldom, for reading them stalls the process.
+    pub smaps_at: Option<String>,
     /// Why PSS, USS and THP are null, if they are.
     pub smaps_note: Option<String>,
     pub labels: BTreeMap<String, String>,

@@ -171,6 +171,7 @@ export function documents() {
       pss_bytes: null,
       uss_bytes: null,
       thp_bytes: null,
+      smaps_at: null,
       smaps_note: "not readable: CAP_SYS_PTRACE is missing",
       labels: { pod: "checkout-api-7d9f", hostile: HOSTILE },
     },

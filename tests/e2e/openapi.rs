@@ -233,5 +233,5 @@ fn every_answer_is_what_the_document_says_it_is() {
     }
     let problem = agent.get("/api/v1/processes?limit=0&sort=x").json();
     let schema = &document["components"]["schemas"]["Problem"];
-    assert_eq!(faults(&document, schema, &problem, "problem"), [String::new(); 0]);
+    assert_eq!(faults(&document, schema, &problem, "problem").join("\n"), "");
 }

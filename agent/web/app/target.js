@@ -21,7 +21,7 @@ export const RANGES = {
 /** A process and the node bring their verdicts themselves. */
 const NEEDS = {
   workload: ["workloads", "processes"],
-  cgroup: ["cgroups", "judgedCgroups"],
+  cgroup: ["cgroups", "judgedCgroups", "workloads"],
 };
 const METRICS = ["used", "anon", "file", "shmem", "swap"];
 const SERIES_PAUSE_MS_MIN = 5_000;
@@ -225,7 +225,7 @@ function verdictOf(row, verdict) {
           suspect ? h("p", { class: "next" }, h("b", {}, "Next: "), why.next) : null,
         ].filter(Boolean)
       : []),
-    h("p", { class: "quiet" }, `Confidence ${percent(row.confidence)}.`),
+    suspect ? h("p", { class: "quiet" }, `Confidence ${percent(row.confidence)}.`) : "",
     ...(verdict?.evidence?.length
       ? [
           h("h3", {}, "Evidence"),
@@ -233,7 +233,7 @@ function verdictOf(row, verdict) {
             "ul",
             { class: "evidence" },
             verdict.evidence.map(({ what, value, unit }) =>
-              h("li", {}, foreign(what), h("b", {}, foreign(quantity(value, unit)))),
+              h("li", {}, foreign(String(what).replaceAll("_", " ")), h("b", {}, foreign(quantity(value, unit)))),
             ),
           ),
         ]

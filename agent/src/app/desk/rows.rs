@@ -74,6 +74,7 @@ pub(super) fn process_detail(state: &State, of: &Process) -> ProcessDetail {
         pss_bytes: smaps.and_then(|s| s.pss),
         uss_bytes: smaps.and_then(|s| s.uss()),
         thp_bytes: smaps.and_then(|s| s.anon_huge_pages),
+        smaps_at: facts.smaps_at.filter(|_| smaps.is_some()).map(|at| shown(state, at)),
         smaps_note: match (&facts.smaps_note, smaps) {
             (Some(note), _) => Some(note.to_string()),
             (None, Some(_)) => None,
