@@ -19,6 +19,7 @@ mod discovery;
 mod events;
 mod health;
 mod judging;
+mod kills;
 mod node;
 mod processes;
 mod rounds;

@@ -4,7 +4,7 @@
 //! times are seconds unless the name says otherwise, wall times are RFC 3339 UTC. A value that
 //! could not be had is null, never 0.
 
-use crate::target::Target;
+use crate::target::{Target, TargetKind};
 use crate::units::{Bytes, BytesPerSec, Limit};
 use crate::verdict::{Cause, Eta, State, Verdict};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,8 @@ pub trait Watch: Send + Sync + 'static {
     fn processes(&self, order: ProcessOrder, limit: usize) -> ProcessList;
     fn process(&self, pid: u32) -> Option<ProcessDetail>;
     fn series(&self, query: &SeriesQuery) -> Option<SeriesView>;
-    fn verdicts(&self, state: Option<State>) -> Vec<Verdict>;
+    /// Those of one state and one kind, or of all; most urgent first.
+    fn verdicts(&self, state: Option<State>, kind: Option<TargetKind>) -> Vec<Verdict>;
     fn alerts(&self) -> Vec<AlertView>;
     fn health(&self) -> HealthView;
     fn own(&self) -> OwnView;
@@ -219,6 +220,8 @@ pub struct ProcessDetail {
     pub pss_bytes: Option<Bytes>,
     pub uss_bytes: Option<Bytes>,
     pub thp_bytes: Option<Bytes>,
+    /// When PSS, USS and THP were read: seldom, for reading them stalls the process.
+    pub smaps_at: Option<String>,
     /// Why PSS, USS and THP are null, if they are.
     pub smaps_note: Option<String>,
     pub labels: BTreeMap<String, String>,
@@ -254,9 +257,10 @@ pub struct SeriesView {
     /// `By`.
     pub unit: String,
     /// `[unix seconds, bytes]`, oldest first; null where there is a gap. At most 5,000.
-    #[schema(value_type = Vec<Vec<f64>>)]
+    #[schema(value_type = Vec<Vec<Option<f64>>>)]
     pub points: Vec<(f64, Option<f64>)>,
-    /// True where `step` asked for more than 5,000 points and was widened.
+    /// The step that the points have, wider than asked for if that gave over 5,000; null where
+    /// whatever resolution is kept was asked for.
     pub step_s: Option<f64>,
 }
 

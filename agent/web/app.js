@@ -8,6 +8,7 @@ import { hull } from "./app/hull.js";
 import { alertsPage, eventsPage } from "./app/log.js";
 import { LIMIT, TABS, agentSort, table } from "./app/table.js";
 import { targetPage } from "./app/target.js";
+import { SUSPECT_STATES } from "./app/words.js";
 
 const POLL_MS = 5_000;
 const EVENT_PAUSE_MS = 1_000;
@@ -20,7 +21,7 @@ const list = (value) => (Array.isArray(value) ? value : []);
 const data = {
   node: null,
   health: null,
-  verdicts: [],
+  verdicts: { workload: [], cgroup: [], process: [] },
   alerts: [],
   cgroups: [],
   processes: [],
@@ -36,8 +37,16 @@ const READERS = {
   health: async () => {
     data.health = await health();
   },
-  verdicts: async () => {
-    data.verdicts = list(await get("verdicts"));
+  workloads: async () => {
+    data.verdicts.workload = list(await get("verdicts", { kind: "workload" }));
+  },
+  judgedCgroups: async () => {
+    data.verdicts.cgroup = list(await get("verdicts", { kind: "cgroup" }));
+  },
+  // Of processes there may be ten thousand; their list brings the state of those it shows.
+  suspects: async () => {
+    const answers = SUSPECT_STATES.map((state) => get("verdicts", { kind: "process", state }));
+    data.verdicts.process = (await Promise.all(answers)).flatMap(list);
   },
   alerts: async () => {
     data.alerts = list(await get("alerts"));
@@ -60,10 +69,10 @@ let lastList = "#/workloads";
 function watchPage(tab) {
   const top = hull();
   const below = table(tab.kind, () => void poll());
-  const needs = ["verdicts", { process: "processes", cgroup: "cgroups" }[tab.kind]];
+  const needs = { process: ["processes", "suspects"], cgroup: ["cgroups"] }[tab.kind] ?? [];
   return {
     element: h("div", { class: "page" }, top.element, below.element),
-    needs: needs.filter(Boolean),
+    needs: ["workloads", ...needs],
     toggleSuspects: below.toggleSuspects,
     update() {
       top.update(data);

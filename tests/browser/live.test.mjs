@@ -1,12 +1,13 @@
 // The page as a real agent serves it, at PLIMSOLL_URL. HOSTILE_COMM names a process that the agent
-// must be watching, if given. Fails without an agent: a check that is skipped checks nothing.
+// must be watching, LEAK_PID one that grows in a cgroup with a limit of 2 GiB, if they are given.
+// Fails without an agent: a check that is skipped checks nothing.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { visible } from "../../agent/web/app/format.js";
 import { launch, openPage, paintedShare } from "./browser.mjs";
 
-const { PLIMSOLL_URL, HOSTILE_COMM } = process.env;
+const { PLIMSOLL_URL, HOSTILE_COMM, LEAK_PID } = process.env;
 const DEADLINE = { timeout: 60_000 };
 
 let browser;
@@ -56,6 +57,19 @@ test("a click opens the target, and its memory is drawn", async () => {
     DEADLINE,
   );
   assert.ok((await paintedShare(page)) > 0.005, "the canvas is blank");
+});
+
+test("a process in a limited cgroup lies below its line, and the cgroup says whose it is", async () => {
+  if (!LEAK_PID) return;
+  const { page } = opened;
+  const answer = await fetch(new URL(`/api/v1/processes/${LEAK_PID}`, PLIMSOLL_URL));
+  const { id, cgroup } = await answer.json();
+  await page.goto(new URL(`/#/target/${encodeURIComponent(id)}/15m`, PLIMSOLL_URL).href);
+  await page.getByText(/% of 2 GiB/).waitFor(DEADLINE);
+  await page.locator(".figures").getByText(/^\+\d.*[MG]iB\/h$/).waitFor(DEADLINE);
+  await page.getByRole("link", { name: cgroup, exact: true }).click();
+  await page.getByText(`2 GiB from ${cgroup}`).waitFor(DEADLINE);
+  await page.locator(".plot canvas").waitFor(DEADLINE);
 });
 
 test("nothing went wrong in the page, nor against its content security policy", () => {

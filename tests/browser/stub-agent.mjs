@@ -171,6 +171,7 @@ export function documents() {
       pss_bytes: null,
       uss_bytes: null,
       thp_bytes: null,
+      smaps_at: null,
       smaps_note: "not readable: CAP_SYS_PTRACE is missing",
       labels: { pod: "checkout-api-7d9f", hostile: HOSTILE },
     },
@@ -334,6 +335,9 @@ export async function startAgent({ port = 0 } = {}) {
 const frame = (event) =>
   `id: ${event.seq}\nevent: ${event.event}\ndata: ${JSON.stringify(event)}\n\n`;
 
+const isWanted = ({ state, target }, query) =>
+  state === (query.get("state") ?? state) && target.kind === (query.get("kind") ?? target.kind);
+
 async function answer(agent, streams, request, response) {
   const url = new URL(request.url, "http://agent");
   const docs = agent.documents;
@@ -347,7 +351,7 @@ async function answer(agent, streams, request, response) {
   }
   const canned = {
     "/api/v1/node": docs.node,
-    "/api/v1/verdicts": docs.verdicts,
+    "/api/v1/verdicts": docs.verdicts.filter((v) => isWanted(v, url.searchParams)),
     "/api/v1/alerts": docs.alerts,
     "/api/v1/cgroups": docs.cgroups,
     "/api/v1/processes": docs.processes,

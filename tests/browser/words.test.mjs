@@ -65,7 +65,8 @@ test("urgency is state, then time left, then size, and a tie keeps its order", (
 
 test("a suspect that the agent's list has cut off is still among the rows", () => {
   const { verdicts, processes, cgroups } = documents();
-  const rows = rowsOf("process", { verdicts, processes: processes.processes, cgroups });
+  const judged = { process: verdicts.filter((v) => v.target.kind === "process") };
+  const rows = rowsOf("process", { verdicts: judged, processes: processes.processes, cgroups });
   assert.equal(rows.length, 201);
   assert.equal(rows.filter((r) => r.id === "process:4211@421100").length, 1);
   assert.deepEqual(

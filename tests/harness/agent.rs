@@ -77,7 +77,7 @@ impl Agent {
         agent.address =
             wait_for("the agent announces its address", Duration::from_secs(20), || {
                 let said = locked(&stdout).clone() + &locked(&agent.stderr);
-                let at = said.find("http://127.0.0.1:").ok_or_else(|| said.clone())?;
+                let at = said.find("http://").ok_or_else(|| said.clone())?;
                 let rest = &said[at + "http://".len()..];
                 let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
                 Ok(rest[..end.unwrap_or(rest.len())].to_owned())

@@ -11,6 +11,8 @@ pub use agent::{Agent, Answer};
 pub use cgroup::{Cgroup, Version, cgroup_version};
 pub use load::Load;
 
+use std::process::{Command, Output, Stdio};
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -25,6 +27,27 @@ pub fn binary(name: &str) -> PathBuf {
     let path = dir.join(name);
     assert!(path.exists(), "{} is not built: run `cargo build --workspace`", path.display());
     path
+}
+
+/// `plimsoll` with arguments, and with an environment that sets nothing of it.
+#[must_use]
+pub fn plimsoll(args: &[&str]) -> Command {
+    let mut command = Command::new(binary("plimsoll"));
+    let ours = std::env::vars_os().map(|(name, _)| name);
+    for name in ours.filter(|name| name.to_string_lossy().starts_with("PLIMSOLL_")) {
+        command.env_remove(name);
+    }
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+pub fn ran(args: &[&str]) -> Output {
+    plimsoll(args).output().expect("plimsoll starts")
 }
 
 /// Polls until `look` finds something.

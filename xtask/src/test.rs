@@ -15,6 +15,11 @@ pub fn test() -> Outcome {
         "--",
         "-Dwarnings",
     ]))?;
+    if exists("cargo-deny") {
+        run(command(&["cargo", "deny", "check", "licenses", "bans", "sources"]))?;
+    } else {
+        println!("cargo-deny is not there: licences and sources of dependencies go unchecked");
+    }
     run(command(&["cargo", "build", "--workspace"]))?;
     let mut browser = command(&["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
     browser.current_dir(top().join("tests/browser"));
@@ -23,7 +28,7 @@ pub fn test() -> Outcome {
     page.current_dir(top().join("tests/browser"));
     run(page)?;
     let mut tests = if exists("cargo-nextest") {
-        command(&["cargo", "nextest", "run", "--workspace", "--no-fail-fast"])
+        command(&["cargo", "nextest", "run", "--workspace", "--profile", "ci"])
     } else {
         println!("cargo-nextest is not there; `cargo test` does, if more slowly");
         command(&["cargo", "test", "--workspace", "--no-fail-fast"])

@@ -143,13 +143,14 @@ impl Watch for Desk {
         })
     }
 
-    fn verdicts(&self, state: Option<State>) -> Vec<Verdict> {
+    fn verdicts(&self, state: Option<State>, kind: Option<TargetKind>) -> Vec<Verdict> {
         let more = (0..self.more_verdicts)
             .map(|n| verdict(&format!("process:{n}@1"), State::LeakSuspected, 9e3 + n as f64));
         let mut all: Vec<Verdict> = more.collect();
         all.push(verdict("process:42@100", State::OomPredicted, 600.0));
         all.push(verdict("process:7@100", State::WarmingUp, 60.0));
         all.retain(|verdict| state.is_none_or(|state| verdict.state == state));
+        all.retain(|verdict| kind.is_none_or(|kind| verdict.target.kind == kind));
         all
     }
 

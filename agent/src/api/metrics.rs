@@ -70,7 +70,7 @@ impl Collector for Scrape {
         own::write_sources(&mut sheet, &self.0.health())?;
         usage::write_node(&mut sheet, &self.0.node())?;
         usage::write_cgroups(&mut sheet, self.0.cgroups())?;
-        targets::write(&mut sheet, &self.0.verdicts(None))
+        targets::write(&mut sheet, &self.0.verdicts(None, None))
     }
 }
 

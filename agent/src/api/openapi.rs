@@ -2,6 +2,7 @@
 
 use super::problem::{self, ParameterError, Problem};
 use super::query::Params;
+use crate::target::TargetKind;
 use crate::verdict::State as VerdictState;
 use crate::view::{Metric, ProcessOrder};
 use axum::Json;
@@ -33,7 +34,7 @@ const ANYWHERE: [(&str, &str); 5] = [
         (name = "judgement", description = "What is thought of it"),
         (name = "agent", description = "The agent itself")
     ),
-    components(schemas(Problem, ParameterError, ProcessOrder, Metric, VerdictState))
+    components(schemas(Problem, ParameterError, ProcessOrder, Metric, TargetKind, VerdictState))
 )]
 struct Preamble;
 

@@ -78,6 +78,11 @@ async fn documents_come_as_json_with_hostile_names_whole() {
     assert_eq!(verdicts.as_array().unwrap().len(), 1);
     assert_eq!(verdicts[0]["target"]["labels"]["workload"], HOSTILE);
     assert_eq!(verdicts[0]["eta_s"], json!({ "p10": 300.0, "p50": 600.0, "p90": null }));
+    let of_kind = async |kind| {
+        let found = get_json(&app, &format!("/api/v1/verdicts?kind={kind}")).await;
+        found.as_array().unwrap().len()
+    };
+    assert_eq!((of_kind("process").await, of_kind("cgroup").await), (2, 0));
 }
 
 #[tokio::test]
@@ -127,6 +132,7 @@ async fn every_bad_query_is_told_what_is_wrong() {
         ("/api/v1/series?target=node&from=5&to=4", "from", "lies after 'to'"),
         ("/api/v1/series?target=node&step=0", "step", "is not a step"),
         ("/api/v1/verdicts?state=bad", "state", "expected one of `ok`"),
+        ("/api/v1/verdicts?kind=pod", "kind", "expected one of `node`"),
         ("/api/v1/events?after=-1", "after", "not a sequence number"),
         ("/readyz?verbose=maybe", "verbose", "is a switch"),
         ("/metrics?collect=all", "collect", "no parameters"),
@@ -452,7 +458,7 @@ fn any_uri() -> impl Strategy<Value = String> {
     ]);
     let key = prop_oneof![
         prop::sample::select(vec!["target", "metric", "from", "to", "step", "sort", "limit"]),
-        prop::sample::select(vec!["state", "after", "verbose", "%00", "", "%"]),
+        prop::sample::select(vec!["state", "kind", "after", "verbose", "%00", "", "%"]),
     ];
     let value = prop_oneof![
         "[-+0-9a-zA-Z.:@/%&=;~!*'()]{0,30}",

@@ -3,7 +3,7 @@
 use super::Shared;
 use super::problem::{ParameterError, Problem};
 use super::query::{Params, moment, step, word};
-use crate::target::Target;
+use crate::target::{Target, TargetKind};
 use crate::verdict::{State as VerdictState, Verdict};
 use crate::view::{
     AlertView, CgroupView, Metric, NodeView, ProcessDetail, ProcessList, ProcessOrder, SeriesQuery,
@@ -129,15 +129,19 @@ fn series_query(uri: &Uri, now_unix_s: f64) -> Result<SeriesQuery, Problem> {
     })
 }
 
-/// What is thought of every target.
+/// What is thought of the targets, most urgent first.
 #[utoipa::path(get, path = "/api/v1/verdicts", tag = "judgement",
-    params(("state" = Option<VerdictState>, Query, description = "Only these; default all")),
+    params(
+        ("state" = Option<VerdictState>, Query, description = "Only these; default all"),
+        ("kind" = Option<TargetKind>, Query, description = "Only these; default all. A node \
+            with many processes has as many verdicts of them")),
     responses((status = 200, description = "The verdicts", body = Vec<Verdict>)))]
 pub(super) async fn verdicts(State(shared): State<Shared>, uri: Uri) -> Answer<Vec<Verdict>> {
     let mut params = Params::of(&uri);
     let state = params.take("state", word::<VerdictState>);
+    let kind = params.take("kind", word::<TargetKind>);
     params.finish()?;
-    Ok(Json(shared.watch.verdicts(state)))
+    Ok(Json(shared.watch.verdicts(state, kind)))
 }
 
 /// Alerts that fire, and those that ended of late.

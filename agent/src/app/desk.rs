@@ -6,7 +6,7 @@ mod series;
 
 use crate::clock::Stamp;
 use crate::sampler::State as Shared;
-use crate::target::Target;
+use crate::target::{Target, TargetKind};
 use crate::verdict::{State, Verdict};
 use crate::view::{
     AlertView, CgroupView, Event, HealthView, NodeView, OwnView, ProcessDetail, ProcessList,
@@ -61,9 +61,8 @@ impl Watch for Desk {
         series::series(&self.state.lock(), query)
     }
 
-    fn verdicts(&self, wanted: Option<State>) -> Vec<Verdict> {
-        let state = self.state.lock();
-        let mut verdicts = rows::verdicts(&state, wanted);
+    fn verdicts(&self, wanted: Option<State>, kind: Option<TargetKind>) -> Vec<Verdict> {
+        let mut verdicts = rows::verdicts(&self.state.lock(), wanted, kind);
         verdicts.sort_by(|a, b| urgency(b).cmp(&urgency(a)).then(a.target.id.cmp(&b.target.id)));
         verdicts
     }

@@ -89,6 +89,24 @@ impl Agent {
         self.get("/api/v1/verdicts")
     }
 
+    /// Those of the node, of workloads and of cgroups, and of processes the suspects: what a screen
+    /// can use. A node with ten thousand processes has as many verdicts more.
+    pub(crate) fn verdicts_of_note(&self) -> Result<Vec<Verdict>, AskError> {
+        const WANTED: [&str; 6] = [
+            "kind=node",
+            "kind=workload",
+            "kind=cgroup",
+            "kind=process&state=leak_suspected",
+            "kind=process&state=oom_predicted",
+            "kind=process&state=oom_imminent",
+        ];
+        let mut all = Vec::new();
+        for wanted in WANTED {
+            all.append(&mut self.get(&format!("/api/v1/verdicts?{wanted}"))?);
+        }
+        Ok(all)
+    }
+
     /// The series of a target's memory, of the agent's default span.
     pub(crate) fn series(&self, target: &str) -> Result<SeriesView, AskError> {
         self.get(&format!("/api/v1/series?target={}", percent_encoded(target)))

@@ -77,7 +77,7 @@ impl Snapshot {
             node: agent.node()?,
             processes: agent.processes(sort.at_the_agent(), PROCESSES_MAX)?,
             cgroups: agent.cgroups()?,
-            verdicts: agent.verdicts()?,
+            verdicts: agent.verdicts_of_note()?,
             health: agent.health().ok(),
             cost: agent.cost().ok(),
         })
@@ -91,7 +91,7 @@ pub(super) fn top(args: &TopArgs, out: &mut dyn Write) -> Result<Exit, Failure> 
         let document = serde_json::json!({
             "node": snapshot.node,
             "processes": snapshot.processes.processes,
-            "verdicts": snapshot.verdicts,
+            "verdicts": agent.verdicts()?,
         });
         serde_json::to_writer(&mut *out, &document)?;
         writeln!(out)?;

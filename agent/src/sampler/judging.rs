@@ -5,7 +5,6 @@ use super::state::{State, Track};
 use super::wheel::Due;
 use crate::alert;
 use crate::clock::Stamp;
-use crate::sources::oom;
 use crate::target::{Target, TargetKind};
 use crate::units::{Bytes, Limit};
 use crate::verdict::{Facts, State as Judgement, TargetLabel, Verdict, judge};
@@ -170,34 +169,6 @@ pub fn ended(state: &mut State, target: &Target, now: Stamp) {
     if let Some(change) = state.alerts.ended(target, now, state.clock) {
         tell(state, &change, now);
     }
-}
-
-/// The kernel killed a process.
-pub fn killed(state: &mut State, kill: &oom::OomKill, now: Stamp) {
-    let memory = [kill.anon_rss, kill.file_rss, kill.shmem_rss];
-    let known = alert::OomKill {
-        victim_pid: Some(kill.victim_pid),
-        victim_comm: Some(kill.victim_comm.clone()),
-        killer_comm: kill.killer_comm.clone(),
-        memcg: kill.oom_memcg.clone().filter(|_| !kill.global),
-        victim_rss: kill.anon_rss.map(|_| memory.into_iter().flatten().sum()),
-    };
-    tell_kill(state, &known, 1, now);
-}
-
-/// The kernel's counter of kills moved, and nobody saw whom it took.
-pub fn kills_counted(state: &mut State, before: Option<u64>, after: Option<u64>, now: Stamp) {
-    let kills = after.zip(before).map_or(0, |(after, before)| after.saturating_sub(before));
-    if kills > 0 {
-        tell_kill(state, &alert::OomKill::default(), kills, now);
-    }
-}
-
-fn tell_kill(state: &mut State, kill: &alert::OomKill, kills: u64, now: Stamp) {
-    state.counters.oom_kills += kills;
-    let change = state.alerts.oom_kill(kill, now, state.clock);
-    tell(state, &change, now);
-    state.events.emit(EventKind::Incident, state.clock.rfc3339(now), &change.alert);
 }
 
 /// The label and the judgement of a target as the documents show them; None if it is not watched.

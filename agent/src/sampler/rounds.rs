@@ -5,7 +5,7 @@ use super::budget::Shed;
 use super::state::State;
 use super::sweep::enter_cgroup;
 use super::thread::{Run, thread_cpu};
-use super::{judging, node};
+use super::{judging, kills, node};
 use crate::clock::Stamp;
 use crate::sources::ReadError;
 use crate::sources::node::{Quick, read_quick};
@@ -61,12 +61,12 @@ impl Run {
             state.node.track.read_at = now;
             state.history.push(state.node.track.series, now, split);
         }
-        let kills = quick.vmstat.as_ref().ok().and_then(|v| v.oom_kill());
+        let killed = quick.vmstat.as_ref().ok().and_then(|v| v.oom_kill());
         state.node.quick = Some(quick);
         if self.sampler.oom_log.is_none() {
-            judging::kills_counted(state, self.vmstat_kills, kills, now);
+            kills::counted(state, self.vmstat_kills, killed, now);
         }
-        self.vmstat_kills = kills.or(self.vmstat_kills);
+        self.vmstat_kills = killed.or(self.vmstat_kills);
         let tick = state.wheel.tick_at(now);
         if state.node.track.judge_due <= tick {
             judging::judge_node(state, now);
@@ -81,7 +81,7 @@ impl Run {
             Err(e) => state.health.degraded("oom_log", "counters only", e.to_string()),
         }
         for kill in self.kills.drain(..) {
-            judging::killed(state, &kill, now);
+            kills::logged(state, &kill, now);
         }
     }
 

@@ -190,7 +190,7 @@ impl Run {
         self.hear_answers(&mut state, now);
         self.ask_cmdlines(&state);
         self.periodic(&mut state, now);
-        self.note_ready(&mut state, more, now);
+        self.note_ready(&mut state, more);
         let after = state.clock.now();
         state.counters.sampler_lag = after.since(now);
         if more { Duration::ZERO } else { state.wheel.idle_for(after, SLEEP_MAX) }
@@ -225,7 +225,7 @@ impl Run {
         }
     }
 
-    fn note_ready(&self, state: &mut State, more: bool, now: Stamp) {
+    fn note_ready(&self, state: &mut State, more: bool) {
         if state.ready_at.is_some() || more || state.processes.is_empty() {
             return;
         }
@@ -234,12 +234,15 @@ impl Run {
             .iter()
             .any(|(_, p)| p.track.split.used.0 == 0 && p.track.due == Tick(0));
         if !unread {
-            state.ready_at = Some(now);
+            // `now` is when this round began; a first round may take a while.
+            let ready = state.clock.now();
+            state.ready_at = Some(ready);
             super::rounds::process_health(state);
             tracing::info!(
                 processes = state.processes.len(),
                 cgroups = state.cgroups.len(),
-                after_ms = u64::try_from(now.since(state.started).as_millis()).unwrap_or(u64::MAX),
+                after_ms =
+                    u64::try_from(ready.since(state.started).as_millis()).unwrap_or(u64::MAX),
                 "first sweep complete"
             );
         }

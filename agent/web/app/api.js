@@ -61,15 +61,16 @@ async function read(url) {
 /**
  * Follows the event stream for as long as the page lives.
  *
- * Reconnects by itself with growing pauses. Each connect is a fresh one, because an agent that was
- * restarted counts its events from the beginning; the receiver drops what it has seen.
+ * Reconnects by itself with growing pauses. Each connect asks for all that the agent's ring holds,
+ * because an agent that was restarted counts its events from the beginning; the receiver drops
+ * what it has seen.
  */
 export function follow({ onEvent, onState }) {
   let pause = RECONNECT_MS_MIN;
   let downSince = null;
 
   const connect = () => {
-    const source = new EventSource("api/v1/events");
+    const source = new EventSource("api/v1/events?after=0");
     source.onopen = () => {
       pause = RECONNECT_MS_MIN;
       downSince = null;

@@ -8,7 +8,7 @@ import { bare } from "./rows.js";
 /** What is known of a target besides its verdict; empty where there is nothing. */
 export function factsOf(kind, own, verdict, data) {
   if (kind === "process") return own ? processFacts(own) : [];
-  if (kind === "cgroup") return own ? cgroupFacts(own) : [];
+  if (kind === "cgroup") return own ? cgroupFacts(own, data.verdicts.workload) : [];
   if (kind === "node") return own ? nodeFacts(own) : [];
   return workloadFacts(verdict, data.processes);
 }
@@ -49,6 +49,8 @@ function processFacts(p) {
     value === null || value === undefined
       ? h("span", { class: "quiet" }, foreign(p.smaps_note || "not available"))
       : bytes(value);
+  // Read so seldom that it matters when.
+  const read = p.smaps_at ? ` at ${clock(p.smaps_at)}` : "";
   return [
     ...pairs("Process", [
       ["Command line", p.cmdline ? code(p.cmdline) : "not shown"],
@@ -62,9 +64,9 @@ function processFacts(p) {
       ["RSS", bytes(p.rss_bytes)],
       ["anon · file · shmem", [p.anon_bytes, p.file_bytes, p.shmem_bytes].map(bytes).join(" · ")],
       ["Swap", bytes(p.swap_bytes)],
-      ["PSS", smaps(p.pss_bytes)],
-      ["USS", smaps(p.uss_bytes)],
-      ["Huge pages (THP)", smaps(p.thp_bytes)],
+      [`PSS${read}`, smaps(p.pss_bytes)],
+      [`USS${read}`, smaps(p.uss_bytes)],
+      [`Huge pages (THP)${read}`, smaps(p.thp_bytes)],
       ["Peak RSS", bytes(p.peak_bytes)],
       ["Virtual", bytes(p.virtual_bytes)],
       ["Faults, major · minor", `${count(p.major_faults)} · ${count(p.minor_faults)}`],
@@ -77,12 +79,12 @@ function processFacts(p) {
   ];
 }
 
-function cgroupFacts(c) {
+function cgroupFacts(c, workloads) {
   const max = (value) => (value === null ? "max" : bytes(value));
   const events = Object.entries(c.events ?? {}).filter(([, n]) => n > 0);
   return [
     ...pairs("Cgroup", [
-      ["Workload", c.workload ? link(`workload:${c.workload}`, c.workload) : NONE],
+      ["Owner", c.workload],
       [
         "Limit in force",
         c.limit_bytes === null
@@ -108,8 +110,17 @@ function cgroupFacts(c) {
       ],
       ["Processes", count(c.processes)],
     ]),
+    ...membersOf(workloads.filter((v) => v.target.cgroup === c.path)),
     ...labelsOf(c.labels),
   ];
+}
+
+/** The workloads whose processes are in a cgroup, at most 20. */
+function membersOf(workloads) {
+  const items = workloads.slice(0, 20).map(({ target, used_bytes: used }) => {
+    return h("li", {}, link(target.id, bare(target.id)), " ", h("b", {}, bytes(used)));
+  });
+  return items.length ? [h("h3", {}, "Workloads in it"), h("ul", { class: "members" }, items)] : [];
 }
 
 function workloadFacts(verdict, processes) {

@@ -76,7 +76,7 @@ export function alertsPage() {
   );
   return {
     element,
-    needs: ["verdicts"],
+    needs: [],
     update({ alerts }) {
       const sorted = orderAlerts(alerts);
       renew(

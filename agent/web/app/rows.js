@@ -73,7 +73,7 @@ export function fromCgroup(cgroup) {
  */
 export function rowsOf(kind, { verdicts, processes, cgroups }) {
   if (kind === "cgroup") return cgroups.map(fromCgroup);
-  const judged = verdicts.filter((v) => v.target?.kind === kind).map(fromVerdict);
+  const judged = verdicts[kind].map(fromVerdict);
   if (kind === "workload") return judged;
   const listed = processes.map(fromProcess);
   const ids = new Set(listed.map((row) => row.id));

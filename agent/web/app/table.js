@@ -158,8 +158,7 @@ function showSort(heads, narrowSort) {
 }
 
 function showCounts(counts, { node, verdicts, total, cgroups }) {
-  const workloads = verdicts.filter((v) => v.target?.kind === "workload").length;
-  setText(counts.workload, count(workloads));
+  setText(counts.workload, count(verdicts.workload.length));
   setText(counts.process, count(node?.processes ?? total));
   setText(counts.cgroup, count(node?.cgroups ?? cgroups.length));
 }

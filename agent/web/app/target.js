@@ -18,6 +18,11 @@ export const RANGES = {
   "24h": { seconds: 86_400, step: 192, label: "24 h" },
   "7d": { seconds: 604_800, step: 1344, label: "7 d" },
 };
+/** A process and the node bring their verdicts themselves. */
+const NEEDS = {
+  workload: ["workloads", "processes"],
+  cgroup: ["cgroups", "judgedCgroups", "workloads"],
+};
 const METRICS = ["used", "anon", "file", "shmem", "swap"];
 const SERIES_PAUSE_MS_MIN = 5_000;
 const SERIES_PAUSE_MS_MAX = 60_000;
@@ -44,11 +49,12 @@ export function targetPage(id, rangeKey) {
 
   return {
     element,
-    needs: ["verdicts", { cgroup: "cgroups", workload: "processes" }[kind]].filter(Boolean),
+    needs: NEEDS[kind] ?? [],
     async update(data) {
       own = await readOwn(kind, id, data).catch(() => own);
       if (left) return;
-      const verdict = own?.verdict ?? data.verdicts.find((v) => v.target?.id === id) ?? null;
+      const judged = data.verdicts[kind]?.find((v) => v.target?.id === id);
+      const verdict = own?.verdict ?? judged ?? null;
       const row = rowOf(kind, id, own, verdict);
       renew(head, headOf(row, own, verdict));
       renew(verdictBox, verdictOf(row, verdict));
@@ -219,7 +225,7 @@ function verdictOf(row, verdict) {
           suspect ? h("p", { class: "next" }, h("b", {}, "Next: "), why.next) : null,
         ].filter(Boolean)
       : []),
-    h("p", { class: "quiet" }, `Confidence ${percent(row.confidence)}.`),
+    suspect ? h("p", { class: "quiet" }, `Confidence ${percent(row.confidence)}.`) : "",
     ...(verdict?.evidence?.length
       ? [
           h("h3", {}, "Evidence"),
@@ -227,7 +233,7 @@ function verdictOf(row, verdict) {
             "ul",
             { class: "evidence" },
             verdict.evidence.map(({ what, value, unit }) =>
-              h("li", {}, foreign(what), h("b", {}, foreign(quantity(value, unit)))),
+              h("li", {}, foreign(String(what).replaceAll("_", " ")), h("b", {}, foreign(quantity(value, unit)))),
             ),
           ),
         ]

@@ -2,7 +2,7 @@
 
 /** By urgency, least first. `level` is how high the water stands in the badge's disc, 0…1. */
 export const STATES = {
-  ok: { rank: 0, label: "OK", level: 0.25, means: "Memory use follows no worrying trend." },
+  ok: { rank: 0, label: "OK", level: 0.25, means: "No trend in its memory needs attention so far." },
   warming_up: {
     rank: 1,
     label: "Warming up",
@@ -30,6 +30,7 @@ export const STATES = {
 };
 
 export const SUSPECT = 2;
+export const SUSPECT_STATES = Object.keys(STATES).filter((key) => STATES[key].rank >= SUSPECT);
 
 export const CAUSES = {
   heap_leak: {

@@ -3,7 +3,7 @@
 use super::shown;
 use crate::clock::Stamp;
 use crate::sampler::{Cgroup, Process, Standing, State};
-use crate::target::Target;
+use crate::target::{Target, TargetKind};
 use crate::units::{Bytes, Limit};
 use crate::verdict::{State as Judgement, Verdict};
 use crate::view::{
@@ -74,6 +74,7 @@ pub(super) fn process_detail(state: &State, of: &Process) -> ProcessDetail {
         pss_bytes: smaps.and_then(|s| s.pss),
         uss_bytes: smaps.and_then(|s| s.uss()),
         thp_bytes: smaps.and_then(|s| s.anon_huge_pages),
+        smaps_at: facts.smaps_at.filter(|_| smaps.is_some()).map(|at| shown(state, at)),
         smaps_note: match (&facts.smaps_note, smaps) {
             (Some(note), _) => Some(note.to_string()),
             (None, Some(_)) => None,
@@ -139,22 +140,31 @@ fn judgement(standing: &Standing, now: Stamp) -> JudgementView {
     }
 }
 
-/// Every target's verdict, or of one state only.
-pub(super) fn verdicts(state: &State, wanted: Option<Judgement>) -> Vec<Verdict> {
-    let chosen = |standing: &Standing| wanted.is_none_or(|w| standing.state() == w);
+/// Every target's verdict, or those of one state and one kind only.
+pub(super) fn verdicts(
+    state: &State,
+    wanted: Option<Judgement>,
+    kind: Option<TargetKind>,
+) -> Vec<Verdict> {
+    let chosen = |of: TargetKind, standing: &Standing| {
+        kind.is_none_or(|kind| kind == of) && wanted.is_none_or(|w| standing.state() == w)
+    };
     let processes = state
         .processes
         .iter()
-        .filter(|(_, p)| chosen(&p.facts.standing))
+        .filter(|(_, p)| chosen(TargetKind::Process, &p.facts.standing))
         .map(|(_, p)| p.facts.target());
-    let cgroups =
-        state.cgroups.iter().filter(|(_, c)| chosen(&c.standing)).map(|(_, c)| c.target());
+    let cgroups = state
+        .cgroups
+        .iter()
+        .filter(|(_, c)| chosen(TargetKind::Cgroup, &c.standing))
+        .map(|(_, c)| c.target());
     let workloads = state
         .workloads
         .iter()
-        .filter(|w| chosen(&w.standing))
+        .filter(|w| chosen(TargetKind::Workload, &w.standing))
         .map(|w| Target::Workload(std::sync::Arc::clone(&w.name)));
-    let node = chosen(&state.node.standing).then_some(Target::Node);
+    let node = chosen(TargetKind::Node, &state.node.standing).then_some(Target::Node);
     processes
         .chain(cgroups)
         .chain(workloads)

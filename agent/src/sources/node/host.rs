@@ -8,7 +8,7 @@ use sysinfo::{CpuRefreshKind, RefreshKind, System};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
     pub hostname: Option<String>,
-    /// `Debian GNU/Linux 12 (bookworm)` or the like.
+    /// `Debian GNU/Linux 12` or the like.
     pub os: Option<String>,
     /// The kernel's release, `uname -r`.
     pub kernel: Option<String>,
@@ -24,12 +24,18 @@ pub fn read(roots: &Roots) -> Host {
     let cpus = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
     Host {
         hostname: System::host_name().ok(),
-        os: System::long_os_version().ok(),
+        os: os(),
         kernel: System::kernel_version().ok(),
         boot_id: boot_id(roots),
         cpus: System::new_with_specifics(cpus).map_or(1, |system| system.cpus().len().max(1)),
         page_size: page_size(),
     }
+}
+
+/// Name and version as os-release(5) has them; some distributions have no version.
+fn os() -> Option<String> {
+    let name = System::name().ok()?;
+    Some(System::os_version().map_or(name.clone(), |version| format!("{name} {version}")))
 }
 
 fn boot_id(roots: &Roots) -> Option<String> {

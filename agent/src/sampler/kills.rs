@@ -1,0 +1,94 @@
+//! Kills by the kernel's OOM killer: from its log where that is open, else from its counters.
+//!
+//! The log names victim and cgroup. The counters only rise: `oom_kill` of vmstat says that somebody
+//! was killed, the one of each cgroup says where.
+
+use super::judging::tell;
+use super::state::State;
+use crate::alert::OomKill;
+use crate::clock::Stamp;
+use crate::sources::cgroup::{Details, read_details};
+use crate::sources::oom;
+use crate::view::EventKind;
+use std::sync::Arc;
+
+/// A kill that the log told of.
+pub fn logged(state: &mut State, kill: &oom::OomKill, now: Stamp) {
+    let memory = [kill.anon_rss, kill.file_rss, kill.shmem_rss];
+    let known = OomKill {
+        victim_pid: Some(kill.victim_pid),
+        victim_comm: Some(kill.victim_comm.clone()),
+        killer_comm: kill.killer_comm.clone(),
+        memcg: kill.oom_memcg.clone().filter(|_| !kill.global),
+        victim_rss: kill.anon_rss.map(|_| memory.into_iter().flatten().sum()),
+    };
+    tell_kill(state, &known, 1, now);
+}
+
+/// The node's counter moved from `before` to `after` and there is no log: looks which cgroups'
+/// counters moved with it.
+pub fn counted(state: &mut State, before: Option<u64>, after: Option<u64>, now: Stamp) {
+    let mut kills = after.zip(before).map_or(0, |(after, before)| after.saturating_sub(before));
+    if kills == 0 {
+        return;
+    }
+    for (path, here) in counted_in_cgroups(state, now) {
+        kills = kills.saturating_sub(here);
+        let known = OomKill { memcg: Some(path.to_string()), ..OomKill::default() };
+        tell_kill(state, &known, here, now);
+    }
+    if kills > 0 {
+        tell_kill(state, &OomKill::default(), kills, now);
+    }
+}
+
+/// Reads the events of every cgroup anew. Cost: 30 µs each, and only after a kill.
+fn counted_in_cgroups(state: &mut State, now: Stamp) -> Vec<(Arc<str>, u64)> {
+    let Some(layout) = state.cgroup_layout.clone() else { return Vec::new() };
+    let paths: Vec<(u32, Arc<str>)> =
+        state.cgroups.iter().map(|(index, c)| (index, Arc::clone(&c.path))).collect();
+    let mut risen = Vec::new();
+    for (index, path) in paths {
+        let Ok(details) = read_details(&layout, &path) else { continue };
+        let Some(cgroup) = state.cgroups.get_mut(index) else { continue };
+        let after = kills_here(&details);
+        let before = cgroup.details.as_deref().map_or(after, kills_here);
+        if after > before {
+            risen.push((path, after - before));
+        }
+        cgroup.details = Some(Box::new(details));
+        cgroup.details_at = Some(now);
+    }
+    risen
+}
+
+/// Victims that were in this very cgroup.
+fn kills_here(details: &Details) -> u64 {
+    let events = details.events_local.as_ref().unwrap_or(&details.events);
+    events.get("oom_kill").copied().unwrap_or(0)
+}
+
+fn tell_kill(state: &mut State, kill: &OomKill, kills: u64, now: Stamp) {
+    state.counters.oom_kills += kills;
+    let change = state.alerts.oom_kill(kill, now, state.clock);
+    tell(state, &change, now);
+    state.events.emit(EventKind::Incident, state.clock.rfc3339(now), &change.alert);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn events(kills: u64) -> BTreeMap<String, u64> {
+        BTreeMap::from([("oom_kill".to_owned(), kills)])
+    }
+
+    #[test]
+    fn what_was_killed_below_a_cgroup_is_not_counted_in_it_again() {
+        let mut details = Details { events: events(7), ..Details::default() };
+        assert_eq!(kills_here(&details), 7, "v1 and old kernels count each cgroup alone");
+        details.events_local = Some(events(2));
+        assert_eq!(kills_here(&details), 2);
+    }
+}
