@@ -185,7 +185,7 @@ fn top_and_leaks_tell_of_a_running_agent() {
     });
     assert!(top.contains("cpus") && top.contains("mem ") && top.contains("TIME LEFT"), "{top}");
     assert!(!top.contains('\u{1b}'), "no terminal, no escapes");
-    let document = json(&["top", "--json", "--url", &url]);
+    let document = json(&["top", "--json", "--sort", "used", "--url", &url]);
     assert!(document["node"]["mem_total_bytes"].as_u64() > Some(0));
     let listed = document["processes"].as_array().expect("processes");
     assert!(listed.iter().any(|process| process["pid"] == load.pid()));

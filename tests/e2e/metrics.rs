@@ -41,12 +41,18 @@ fn promtool_finds_nothing_to_complain_about() {
 #[test]
 fn the_agent_counts_its_own_cost_and_no_counter_falls() {
     let agent = Agent::start(&["--interval", "100ms"]);
-    let before = scrape(&agent);
+    // On a node with many processes it is still growing now.
+    let before = wait_for("its RSS agrees with the kernel", Duration::from_secs(30), || {
+        let statm = std::fs::read_to_string(format!("/proc/{}/statm", agent.pid()));
+        let statm = statm.map_err(|e| e.to_string())?;
+        let pages: f64 = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).ok_or("no pages")?;
+        let real = pages * rustix::param::page_size() as f64;
+        let scraped = scrape(&agent);
+        let said = scraped["plimsoll_agent_rss_bytes"];
+        let apart = (said - real).abs();
+        if apart < 4e6 { Ok(scraped) } else { Err(format!("{said} is not {real}")) }
+    });
     let rss = before["plimsoll_agent_rss_bytes"];
-    let statm = std::fs::read_to_string(format!("/proc/{}/statm", agent.pid())).expect("it runs");
-    let pages: f64 = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("pages");
-    let real = pages * rustix::param::page_size() as f64;
-    assert!((rss - real).abs() < 8e6, "the agent says {rss}, the kernel {real}");
     let allocated = before["plimsoll_agent_allocator_bytes{kind=\"allocated\"}"];
     assert!(allocated > 100_000.0 && allocated < rss, "{allocated}");
     assert!(before["plimsoll_first_sweep_seconds"] > 0.0);

@@ -9,13 +9,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A tmux server with one pane that runs a shell.
 #[derive(Debug)]
 struct Terminal {
-    socket: String,
+    /// Where its socket is.
+    dir: tempfile::TempDir,
 }
 
 impl Terminal {
     /// None if there is no tmux here.
     fn open() -> Option<Self> {
-        let terminal = Self { socket: format!("plimsoll-test-{}", std::process::id()) };
+        let terminal = Self { dir: tempfile::tempdir().expect("a directory") };
         let shell = "env -u NO_COLOR PS1='ready> ' ENV= /bin/sh -i";
         let size = ["-x", "120", "-y", "40"];
         let mut tmux = terminal.command(&["-f", "/dev/null", "new-session", "-d"]);
@@ -30,7 +31,8 @@ impl Terminal {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("tmux");
-        command.args(["-L", &self.socket]).args(args).env("LC_ALL", "C.UTF-8").env_remove("TMUX");
+        command.args(["-L", "plimsoll-test"]).args(args).env("TMUX_TMPDIR", self.dir.path());
+        command.env("LC_ALL", "C.UTF-8").env_remove("TMUX");
         command
     }
 
