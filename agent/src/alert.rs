@@ -3,15 +3,16 @@
 //! A state machine without IO: it is handed verdicts and returns what changed; [`log`] writes the
 //! changes, the API lists what stands. One alert for each target, which escalates from
 //! `LeakSuspected` over `OomPredicted` to `OomImminent` and takes the milder name again without a
-//! new notice. A process stays silent while its workload or its cgroup, which have the limit, tell
-//! the same. It refuses to route or to group further: that is for Alertmanager.
+//! new notice. Growth that a process, its workload, its cgroups and the node all show is told of
+//! once, by whichever of them saw it first; the others stay silent as long as that one tells most of
+//! it. It refuses to route or to group further: that is for Alertmanager.
 
 pub mod log;
 mod text;
 
 use crate::clock::{Clock, Stamp};
 use crate::config::AlertsConfig;
-use crate::target::Target;
+use crate::target::{Target, TargetKind};
 use crate::verdict::{State, Verdict};
 use crate::view::{AlertView, Severity};
 use std::collections::BTreeMap;
@@ -156,18 +157,18 @@ impl Alerts {
         self.alerts.iter().position(|a| a.view.firing && a.target.as_ref() == Some(target))
     }
 
-    /// Whether the workload or the cgroup of a process already tells of the same growth.
+    /// Whether another alert already tells of the same growth: that of the workload or of a cgroup
+    /// around a process or workload, or one from within that explains most of what grows here.
     fn suppressed(&self, target: &Target, verdict: &Verdict) -> bool {
-        let Target::Process(_) = target else { return false };
-        let label = &verdict.target;
-        self.alerts.iter().filter(|alert| alert.view.firing).any(|alert| match &alert.target {
-            Some(Target::Workload(name)) => {
-                label.labels.get("workload").is_some_and(|own| **own == **name)
-            }
-            Some(Target::Cgroup(path)) => {
-                label.cgroup.as_deref().is_some_and(|own| is_within(own, path))
-            }
-            _ => false,
+        let firing = self.alerts.iter().filter(|alert| alert.view.firing);
+        let mut others = firing.filter(|alert| alert.target.as_ref() != Some(target));
+        others.any(|alert| {
+            let Some((other, told)) = alert.target.as_ref().zip(alert.view.verdict.as_ref()) else {
+                return false;
+            };
+            let gives_way = matches!(target, Target::Process(_) | Target::Workload(_));
+            let told_around = gives_way && *other != Target::Node && encloses(other, verdict);
+            told_around || encloses(target, told) && explains(told, verdict)
         })
     }
 
@@ -232,6 +233,30 @@ impl Alerts {
 
 /// Whether the cgroup at `path` is `ancestor` or below it. The root holds everything, and says
 /// nothing about anyone.
+/// Whether `around` holds the target of `inner`. The root cgroup holds all but says nothing of it.
+fn encloses(around: &Target, inner: &Verdict) -> bool {
+    let label = &inner.target;
+    match around {
+        Target::Node => label.kind != TargetKind::Node,
+        Target::Cgroup(path) => label.cgroup.as_deref().is_some_and(|own| is_within(own, path)),
+        Target::Workload(name) => {
+            let own = label.labels.get("workload");
+            label.kind == TargetKind::Process && own.is_some_and(|own| **own == **name)
+        }
+        Target::Process(_) => false,
+    }
+}
+
+/// Whether `part` accounts for at least half of the growth of `whole`, and is about as urgent.
+fn explains(part: &Verdict, whole: &Verdict) -> bool {
+    let urgency = |verdict: &Verdict| match verdict.state {
+        State::OomImminent => 2,
+        State::OomPredicted => 1,
+        _ => 0,
+    };
+    part.rate_bytes_per_s.0 * 2.0 >= whole.rate_bytes_per_s.0 && urgency(part) + 1 >= urgency(whole)
+}
+
 fn is_within(path: &str, ancestor: &str) -> bool {
     path == ancestor
         || (ancestor != "/"

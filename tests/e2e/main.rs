@@ -3,9 +3,17 @@
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
 
 mod browser;
+mod churn;
 mod commands;
+mod demo;
+mod descriptors;
+mod hostile;
+mod leaks;
 mod metrics;
+mod oom_kill;
 mod openapi;
+mod persistence;
 mod surface;
 mod terminal;
 mod tidy;
+mod unprivileged;

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub struct Agent {
@@ -132,6 +132,72 @@ impl Agent {
             "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
             self.address
         ))
+    }
+
+    /// The value of one line of `/metrics`, named with its labels as it is printed.
+    ///
+    /// # Panics
+    /// When there is no such line.
+    #[must_use]
+    #[track_caller]
+    pub fn metric(&self, series: &str) -> f64 {
+        let text = self.get("/metrics").body;
+        let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
+        text.lines().find_map(value).unwrap_or_else(|| panic!("no {series} in:\n{text}"))
+    }
+
+    /// The alerts, firing and resolved, that concern process `pid` or the cgroup `path`.
+    ///
+    /// # Panics
+    /// When the answer is not as documented.
+    #[must_use]
+    #[track_caller]
+    pub fn alerts_on(&self, pid: u32, path: Option<&str>) -> Vec<Value> {
+        let alerts = self.json("/api/v1/alerts");
+        let pid = pid.to_string();
+        let concerns = |alert: &&Value| {
+            let labels = &alert["labels"];
+            let own = |name: &str, value: &str| labels[name].as_str() == Some(value);
+            own("pid", &pid) || path.is_some_and(|path| own("cgroup", path))
+        };
+        alerts.as_array().expect("a list").iter().filter(concerns).cloned().collect()
+    }
+
+    /// The first event since the agent's start that is `wanted`, waited for as long as `within`.
+    ///
+    /// # Panics
+    /// When none comes.
+    #[track_caller]
+    pub fn event(&self, within: Duration, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut stream = TcpStream::connect(&self.address).expect("the agent listens");
+        stream.set_read_timeout(Some(within)).expect("a timeout can be set");
+        // Version 1.0 has no chunks: the body is the bare stream.
+        let request =
+            format!("GET /api/v1/events?after=0 HTTP/1.0\r\nHost: {}\r\n\r\n", self.address);
+        stream.write_all(request.as_bytes()).expect("the agent reads");
+        let deadline = Instant::now() + within;
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            let data = line.strip_prefix("data:").map(str::trim);
+            if let Some(event) = data.and_then(|data| serde_json::from_str(data).ok())
+                && wanted(&event)
+            {
+                return event;
+            }
+            assert!(Instant::now() < deadline, "no such event within {within:?}");
+        }
+        panic!("the stream ended or fell silent; log:\n{}", self.log());
+    }
+
+    /// One source of `/readyz`, as `[+] name: …` shows it.
+    ///
+    /// # Panics
+    /// When there is no such source.
+    #[must_use]
+    #[track_caller]
+    pub fn source(&self, name: &str) -> String {
+        let text = self.get("/readyz?verbose").body;
+        let named = |line: &&str| line.get(4..).is_some_and(|l| l.starts_with(&format!("{name}:")));
+        text.lines().find(named).unwrap_or_else(|| panic!("no {name} in:\n{text}")).to_owned()
     }
 
     /// Sends `request` as it is and reads to the end.

@@ -1,7 +1,8 @@
 //! `plimsoll-load`: a program that does one thing to memory until it is killed.
 //!
-//! `leak MIB_PER_S` · `hold MIB` · `shmem MIB` · `pagecache MIB_PER_S FILE` · `forks N` (as many
-//! short-lived children, then waits). Enters the cgroup directory in `LOAD_CGROUP` first, takes its
+//! `leak MIB_PER_S` · `hold MIB` · `shmem MIB` · `pagecache MIB_PER_S FILE` · `sawtooth MIB
+//! PERIOD_S` (grows by as much and gives all of it back) · `forks N` (as many short-lived children,
+//! then waits). Enters the cgroup directory in `LOAD_CGROUP` first, takes its
 //! comm from `argv[0]`, and dies with its parent.
 
 use rustix::process::{Signal, set_parent_process_death_signal};
@@ -31,6 +32,7 @@ fn main() -> Result<()> {
         }
         ["shmem", mib] => shmem(number(mib)? as usize),
         ["pagecache", rate, file] => page_cache(number(rate)?, file),
+        ["sawtooth", mib, period] => sawtooth(number(mib)?, number(period)?),
         ["forks", n] => forks(number(n)? as usize),
         _ => Err(Error::new(ErrorKind::InvalidInput, format!("what is {words:?}?"))),
     }
@@ -65,6 +67,22 @@ fn leak(mib_per_s: f64) -> ! {
         let wanted = started.elapsed().as_secs_f64() * mib_per_s;
         held.push(touched(((wanted - taken) * MIB as f64) as usize));
         taken = wanted;
+        std::thread::park_timeout(STEP);
+    }
+}
+
+fn sawtooth(mib: f64, period_s: f64) -> ! {
+    let started = Instant::now();
+    let mut held: Vec<Vec<u8>> = Vec::new();
+    loop {
+        let phase = (started.elapsed().as_secs_f64() / period_s).fract();
+        let wanted = (phase * mib) as usize;
+        if wanted < held.len() {
+            held.clear();
+        }
+        while held.len() < wanted {
+            held.push(touched(MIB));
+        }
         std::thread::park_timeout(STEP);
     }
 }

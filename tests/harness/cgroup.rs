@@ -41,7 +41,8 @@ impl Cgroup {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let (version, root) = cgroup_version().ok_or("no memory cgroup hierarchy is mounted")?;
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let dir = root.join(format!("plimsoll-test-{}-{n}", std::process::id()));
+        // A unit of its own, so that its programs are no part of another test's workload.
+        let dir = root.join(format!("plimsoll-test-{}-{n}.service", std::process::id()));
         fs::create_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
         let cgroup = Self { dir, root, version };
         let limit = (limit_mib * 1024 * 1024).to_string();

@@ -36,6 +36,16 @@ impl Load {
         Self { child: command.spawn().expect("plimsoll-load starts") }
     }
 
+    /// Starts any command as a load: killed and reaped when dropped.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn of(command: &mut Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        Self { child: command.spawn().expect("the program starts") }
+    }
+
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -92,22 +92,49 @@ fn the_end_of_a_target_ends_its_alert() {
 }
 
 #[test]
-fn a_process_is_silent_while_its_workload_or_an_ancestor_of_its_cgroup_tells_the_same() {
-    for above in [
+fn growth_is_told_of_once_by_whoever_saw_it_first() {
+    let around = [
         Target::Workload("unit/ssh.service".into()),
         Target::Cgroup("/system.slice/ssh.service".into()),
         Target::Cgroup("/system.slice".into()),
-    ] {
+    ];
+    let own = verdict(&SSHD, State::LeakSuspected, 1e9);
+    for around in around {
         let (mut alerts, clock) = alerts();
-        let own = verdict(&SSHD, State::LeakSuspected, 1e9);
+        let theirs = verdict(&around, State::LeakSuspected, 1e9);
         assert!(alerts.update(&SSHD, &own, at(0), clock).is_some());
-        alerts.update(&above, &verdict(&above, State::LeakSuspected, 1e9), at(1), clock);
-        let change = alerts.update(&SSHD, &own, at(2), clock).expect("gives way");
-        assert_eq!(change.kind, ChangeKind::Resolved);
-        assert!(alerts.update(&SSHD, &own, at(3), clock).is_none());
-        alerts.ended(&above, at(4), clock);
-        assert!(alerts.update(&SSHD, &own, at(5), clock).is_some());
+        assert!(alerts.update(&around, &theirs, at(1), clock).is_none(), "{around}");
+        alerts.ended(&SSHD, at(2), clock);
+        assert!(alerts.update(&around, &theirs, at(3), clock).is_some());
+        assert!(alerts.update(&SSHD, &own, at(4), clock).is_none(), "{around}");
     }
+}
+
+#[test]
+fn a_process_gives_way_to_a_cgroup_in_which_it_is_the_lesser_part_of_the_growth() {
+    let (mut alerts, clock) = alerts();
+    let slice = Target::Cgroup("/system.slice".into());
+    let own = verdict(&SSHD, State::LeakSuspected, 1e9);
+    let mut whole = verdict(&slice, State::LeakSuspected, 1e9);
+    whole.rate_bytes_per_s = BytesPerSec(own.rate_bytes_per_s.0 * 2.5);
+    alerts.update(&SSHD, &own, at(0), clock);
+    assert!(alerts.update(&slice, &whole, at(1), clock).is_some());
+    let change = alerts.update(&SSHD, &own, at(2), clock).expect("gives way");
+    assert_eq!(change.kind, ChangeKind::Resolved);
+}
+
+#[test]
+fn a_node_about_to_run_out_is_told_of_though_what_grows_in_it_is_only_suspected() {
+    for (state, fires) in [(State::OomPredicted, false), (State::OomImminent, true)] {
+        let (mut alerts, clock) = alerts();
+        alerts.update(&SSHD, &verdict(&SSHD, State::LeakSuspected, 1e9), at(0), clock);
+        let node = verdict(&Target::Node, state, 60.0);
+        assert_eq!(alerts.update(&Target::Node, &node, at(1), clock).is_some(), fires);
+    }
+}
+
+#[test]
+fn a_process_is_not_silenced_by_what_it_is_no_part_of() {
     for elsewhere in [
         Target::Workload("unit/sshx.service".into()),
         Target::Cgroup("/system.slice/ssh".into()),

@@ -73,6 +73,7 @@ impl Run {
     pub(super) fn hear_answers(&mut self, state: &mut State, now: Stamp) {
         while let Some(answer) = self.sampler.deep.answer() {
             self.deep_since = Some(now);
+            self.smaps_denied |= matches!(&answer, Answer::Smaps(_, Err(ReadError::Denied { .. })));
             take_answer(state, answer);
         }
         let waiting = self.sampler.deep.pending() > 0;
@@ -84,6 +85,9 @@ impl Run {
                 "no PSS",
                 "a target holds its memory lock: reader waits",
             );
+        } else if self.smaps_denied {
+            let why = "the kernel shows others' to their owner only; needs CAP_SYS_PTRACE";
+            state.health.degraded("smaps", "PSS of the agent's own user's processes", why);
         } else if !waiting && state.health.state("smaps") == Some(SourceState::Degraded) {
             state.health.ok("smaps", "PSS, USS and huge pages, under the stall budget");
         }

@@ -22,6 +22,8 @@ pub struct Cgroup {
     pub usage: Option<Usage>,
     pub details: Option<Box<Details>>,
     pub details_at: Option<Stamp>,
+    /// Usage changed since the details were read.
+    pub details_stale: bool,
     pub processes: usize,
     pub standing: Standing,
     pub seen_at: Stamp,
@@ -100,6 +102,7 @@ impl Cgroups {
             usage: None,
             details: None,
             details_at: None,
+            details_stale: true,
             processes: 0,
             standing: Standing::default(),
             seen_at: now,

@@ -7,6 +7,7 @@
 
 use super::cadence::FIRST_INTERVAL;
 use super::state::State;
+use super::sweep::enter_cgroup;
 use super::wheel::Due;
 use crate::clock::Stamp;
 use crate::history::Split;
@@ -41,6 +42,8 @@ pub struct Discovery {
     rescan_wanted: bool,
     pids: Vec<u32>,
     events: Vec<ProcEvent>,
+    /// Listed processes that could not be read since the last rescan, and what was wrong first.
+    refused: (usize, Option<String>),
     /// Processes whose command line has yet to be asked for.
     pub fresh: Vec<u32>,
 }
@@ -55,6 +58,7 @@ impl Discovery {
             rescan_wanted: true,
             pids: Vec::new(),
             events: Vec::new(),
+            refused: (0, None),
             fresh: Vec::new(),
         }
     }
@@ -71,6 +75,9 @@ impl Discovery {
 
     /// Takes the events that the kernel has queued.
     pub fn listen(&mut self, state: &mut State, now: Stamp) {
+        for pid in std::mem::take(&mut state.renamed) {
+            self.renamed(state, pid, now);
+        }
         let Some(connector) = &mut self.connector else { return };
         let mut events = std::mem::take(&mut self.events);
         let drained = connector.drain(EVENTS_MAX, |event| events.push(event));
@@ -106,13 +113,20 @@ impl Discovery {
         }
     }
 
-    /// Same process, other program: its names are read again, its history goes on.
+    /// Same process, other program or other cgroup: its names are read again, its history goes on.
     fn renamed(&mut self, state: &mut State, pid: u32, now: Stamp) {
         let Some(index) = state.processes.index_of(pid) else { return };
         let Ok(identity) = read_identity(&self.roots, pid) else { return };
+        let path = memory_cgroup(state, &identity);
         let Some(process) = state.processes.get(index) else { return };
-        if process.facts.id != identity.id {
+        let facts = &process.facts;
+        if facts.id != identity.id {
             retire(state, index, now);
+            return;
+        }
+        let other_program =
+            *facts.comm != *identity.comm || facts.exe.as_deref() != identity.exe.as_deref();
+        if !other_program && facts.cgroup_path.as_deref() == path.as_deref() {
             return;
         }
         leave(state, index, now);
@@ -120,10 +134,16 @@ impl Discovery {
         if let Some(process) = state.processes.get_mut(index) {
             process.facts.exe = exe;
             process.facts.comm = identity.comm.as_str().into();
-            process.facts.cmdline = None;
         }
         join(state, index, &identity, now);
-        self.fresh.push(index);
+        if other_program {
+            self.fresh.push(index);
+        }
+    }
+
+    /// How many of those listed at the last rescan could not be read, with one reason.
+    pub fn take_refused(&mut self) -> (usize, Option<String>) {
+        std::mem::take(&mut self.refused)
     }
 
     /// Lists `/proc`: puts unknown pids in the queue of the young, retires what is not there.
@@ -180,7 +200,11 @@ impl Discovery {
                 }
                 Ok(identity) => self.fresh.push(enter(state, identity, now)),
                 Err(ReadError::Gone) => count_short_lived(state, parent),
-                Err(_) => state.counters.failed("process"),
+                Err(e) => {
+                    state.counters.failed("process");
+                    self.refused.0 += 1;
+                    self.refused.1.get_or_insert_with(|| e.to_string());
+                }
             }
         }
         full_batch
@@ -203,14 +227,8 @@ fn enter(state: &mut State, identity: Identity, now: Stamp) -> u32 {
 
 /// Enters the process into its cgroup and its workload.
 fn join(state: &mut State, index: u32, identity: &Identity, now: Stamp) {
-    let path = state
-        .cgroup_layout
-        .as_ref()
-        .and_then(|layout| {
-            layout.path_of(identity.cgroup.memory.as_deref(), identity.cgroup.unified.as_deref())
-        })
-        .map(|path| state.processes.name(&path));
-    let cgroup = path.as_deref().and_then(|path| state.cgroups.find(path));
+    let path = memory_cgroup(state, identity);
+    let cgroup = path.as_ref().and_then(|path| cgroup_of(state, path, now));
     let naming = path.clone().or_else(|| identity.cgroup.path().map(Into::into));
     let owner = match cgroup.and_then(|index| state.cgroups.get(index)) {
         Some(cgroup) => Arc::clone(&cgroup.owner),
@@ -240,6 +258,33 @@ fn join(state: &mut State, index: u32, identity: &Identity, now: Stamp) {
     }
 }
 
+/// The path of the process's memory cgroup.
+fn memory_cgroup(state: &mut State, identity: &Identity) -> Option<Arc<str>> {
+    let layout = state.cgroup_layout.as_ref()?;
+    let lines = &identity.cgroup;
+    let path = layout.path_of(lines.memory.as_deref(), lines.unified.as_deref())?;
+    Some(state.processes.name(&path))
+}
+
+/// The cgroup at `path`, entered now if the walk has not come by yet: a new container's limit must
+/// be known from its first reading on.
+fn cgroup_of(state: &mut State, path: &Arc<str>, now: Stamp) -> Option<u32> {
+    let known = state.cgroups.find(path);
+    let layout = state.cgroup_layout.clone()?;
+    if known.is_some() || !layout.dir(path).join("memory.stat").exists() {
+        return known;
+    }
+    let ends = path.match_indices('/').skip(1).map(|(at, _)| at).chain([path.len()]);
+    for end in ends {
+        let room = state.cgroups.len() < state.config.sampling.cgroups_max;
+        if room && state.cgroups.find(&path[..end]).is_none() {
+            let path = state.processes.name(&path[..end]);
+            enter_cgroup(state, &path, now);
+        }
+    }
+    state.cgroups.find(path)
+}
+
 /// Takes the process out of its cgroup and its workload.
 fn leave(state: &mut State, index: u32, now: Stamp) {
     let Some(process) = state.processes.get_mut(index) else { return };
@@ -247,7 +292,7 @@ fn leave(state: &mut State, index: u32, now: Stamp) {
     let workload = process.facts.workload.take();
     let cgroup = process.facts.cgroup.take();
     if let Some(workload) = workload.and_then(|i| state.workloads.get_mut(i)) {
-        workload.left(split, now);
+        workload.left(cgroup, split, now);
     }
     if let Some(cgroup) = cgroup.and_then(|i| state.cgroups.get_mut(i)) {
         cgroup.processes = cgroup.processes.saturating_sub(1);

@@ -32,6 +32,8 @@ pub struct Facts {
     /// When this agent first saw it.
     pub seen_at: Stamp,
     pub particulars: Particulars,
+    /// Memory changed since the particulars were read.
+    pub particulars_stale: bool,
     pub cmdline: Option<Box<str>>,
     pub smaps: Option<Box<SmapsRollup>>,
     pub smaps_note: Option<Box<str>>,
@@ -138,6 +140,7 @@ impl Processes {
             workload: None,
             seen_at: now,
             particulars: Particulars::default(),
+            particulars_stale: true,
             cmdline: None,
             smaps: None,
             smaps_note: None,

@@ -9,6 +9,7 @@ use super::{judging, kills, node};
 use crate::clock::Stamp;
 use crate::sources::ReadError;
 use crate::sources::node::{Quick, read_quick};
+use crate::view::SourceState;
 use std::time::Duration;
 
 /// What the first readings cost is not held against the CPU budget for this long.
@@ -24,8 +25,11 @@ impl Run {
         }
         let wanted = self.sampler.discovery.take_rescan_wanted();
         if self.timetable.rescan.due(now) || wanted {
+            let refused = self.sampler.discovery.take_refused();
             match self.sampler.discovery.rescan(state, now) {
-                Ok(()) => process_health(state),
+                // Before the first sweep is complete nothing is known of who can be read.
+                Ok(()) if state.ready_at.is_some() => process_health(state, refused),
+                Ok(()) => {}
                 Err(e) => state.health.unavailable("process", e.to_string()),
             }
         }
@@ -77,7 +81,11 @@ impl Run {
         let Some(log) = &mut self.sampler.oom_log else { return };
         self.kills.clear();
         match log.drain(&mut self.kills) {
-            Ok(drained) => state.counters.kernel_log_lost += drained.lost,
+            Ok(drained) => {
+                state.counters.kernel_log_lost += drained.lost;
+                let sees = format!("kills with victim and cgroup, by {}", log.how());
+                state.health.ok("oom_log", sees);
+            }
             Err(e) => state.health.degraded("oom_log", "counters only", e.to_string()),
         }
         for kill in self.kills.drain(..) {
@@ -110,6 +118,15 @@ impl Run {
         state.counters.shed_factor = self.shedder.factor();
     }
 
+    /// Descriptors are no longer short once a tenth of those that may be kept is free.
+    pub(super) fn descriptor_health(state: &mut State) {
+        let (kept, most) = (state.counters.kept_fds, state.counters.kept_fds_max);
+        let short = state.health.state("descriptors") == Some(SourceState::Degraded);
+        if short && kept < most - most / 10 {
+            state.health.ok("descriptors", format!("up to {most} files kept open"));
+        }
+    }
+
     /// Hands what changed to the journal, which writes it down on a thread of its own.
     pub(super) fn flush(&mut self, state: &mut State, now: Stamp) {
         let Some(journal) = &mut self.sampler.journal else { return };
@@ -130,9 +147,12 @@ impl Run {
     }
 }
 
-pub(super) fn process_health(state: &mut State) {
+/// `refused`: how many processes could not be read, and why one of them could not.
+pub(super) fn process_health(state: &mut State, refused: (usize, Option<String>)) {
     let sees = format!("{} processes", state.processes.len());
-    if state.counters.untracked > 0 {
+    if let (count @ 1.., Some(why)) = refused {
+        state.health.degraded("process", sees, format!("{count} could not be read: {why}"));
+    } else if state.counters.untracked > 0 {
         let why =
             format!("{} more are left out: raise sampling.processes_max", state.counters.untracked);
         state.health.degraded("process", sees, why);

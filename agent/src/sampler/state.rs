@@ -91,6 +91,8 @@ pub struct State {
     pub cgroup_layout: Option<Arc<Layout>>,
     pub node: Node,
     pub processes: Processes,
+    /// Pids whose names and cgroup have to be read again.
+    pub renamed: Vec<u32>,
     pub cgroups: Cgroups,
     pub workloads: Workloads,
     pub history: History,
@@ -122,6 +124,7 @@ impl State {
             cgroup_layout,
             node,
             processes: Processes::default(),
+            renamed: Vec::new(),
             cgroups: Cgroups::default(),
             workloads: Workloads::default(),
             history,

@@ -14,6 +14,7 @@ use crate::sources::process::{self, Statm, read_statm_at};
 use crate::sources::{ReadError, Roots};
 use crate::target::ProcessId;
 use crate::units::Bytes;
+use crate::view::SourceState;
 use std::time::Duration;
 
 /// A descriptor is kept only for what is read more often than this: above it, opening costs less
@@ -21,6 +22,8 @@ use std::time::Duration;
 const KEPT_BELOW: Duration = Duration::from_secs(10);
 /// `status` and friends are read again after this long, if the memory changed meanwhile.
 const DETAILS_AGE: Duration = Duration::from_secs(10);
+/// Until this age a process may be moved by whoever started it: its cgroup is looked up again.
+const SETTLED_AGE: Duration = Duration::from_secs(60);
 /// Limits and events of a cgroup are read again after this long.
 const CGROUP_DETAILS_AGE: Duration = Duration::from_secs(10);
 
@@ -88,15 +91,18 @@ fn visit_process(
     let split = split_of(statm, &particulars, readers.page_size);
     let before = std::mem::replace(&mut process.track.split, split);
     state.history.push(process.track.series, now, split);
+    process.facts.particulars_stale |= split != before;
+    let details_due = process.facts.particulars_stale
+        && particulars.read_at.is_none_or(|at| now.since(at) >= DETAILS_AGE);
     if split != before {
         let soon = state.wheel.tick_at(now.plus(judging::CHANGED_JUDGED_WITHIN));
         process.track.judge_due = process.track.judge_due.min(soon);
         if let Some(workload) = process.facts.workload.and_then(|i| state.workloads.get_mut(i)) {
             workload.changed(before, split);
         }
-        if particulars.read_at.is_none_or(|at| now.since(at) >= DETAILS_AGE) {
-            refresh_details(state, roots, index, now);
-        }
+    }
+    if details_due {
+        refresh_details(state, roots, index, now);
     }
     let judge = state.processes.get(index).is_some_and(|p| p.track.judge_due <= tick);
     if judge {
@@ -122,13 +128,24 @@ fn split_of(statm: Statm, known: &Particulars, page_size: Bytes) -> Split {
 
 fn refresh_details(state: &mut State, roots: &Roots, index: u32, now: Stamp) {
     let Some(process) = state.processes.get_mut(index) else { return };
-    match process::read_details(roots, process.facts.id) {
+    let id = process.facts.id;
+    match process::read_details(roots, id) {
         Ok(details) => {
+            // A young process may still be on its way into its cgroup; no event tells of that.
+            let young = now.since(process.facts.seen_at) < SETTLED_AGE;
+            if young || details.stat.comm != *process.facts.comm {
+                state.renamed.push(id.pid);
+            }
             process.facts.particulars = Particulars::of(&details, now);
+            process.facts.particulars_stale = false;
             state.counters.sampled("process_details", 1);
         }
         Err(ReadError::Gone) => {}
-        Err(_) => state.counters.failed("process_details"),
+        Err(_) => {
+            // What cannot be read now is tried again after the same time.
+            process.facts.particulars.read_at = Some(now);
+            state.counters.failed("process_details");
+        }
     }
 }
 
@@ -187,7 +204,11 @@ fn keep_descriptor(
     let Some(process) = state.processes.get_mut(index) else { return };
     let wanted = interval < KEPT_BELOW;
     let counters = &mut state.counters;
-    if wanted && process.kept.is_none() && counters.kept_fds < counters.kept_fds_max {
+    if wanted && process.kept.is_none() {
+        if counters.kept_fds >= counters.kept_fds_max {
+            descriptors_spent(state);
+            return;
+        }
         match process::Kept::open(roots, id) {
             Ok(kept) => {
                 process.kept = Some(kept);
@@ -198,6 +219,18 @@ fn keep_descriptor(
         }
     } else if !wanted && interval > KEPT_BELOW * 2 && process.kept.take().is_some() {
         counters.kept_fds -= 1;
+    }
+}
+
+/// All descriptors that may be kept are in use, and more are wanted.
+fn descriptors_spent(state: &mut State) {
+    if state.health.state("descriptors") != Some(SourceState::Degraded) {
+        state.health.degraded(
+            "descriptors",
+            format!("{} files kept open, and no more", state.counters.kept_fds_max),
+            "the rest is opened for each reading, which costs ten times as much CPU; raise \
+             RLIMIT_NOFILE or sampling.kept_fds_max",
+        );
     }
 }
 
@@ -236,15 +269,16 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
     cgroup.usage = Some(usage);
     state.history.push(cgroup.track.series, now, split);
     state.counters.sampled("cgroup", 1);
-    let details_old = cgroup.details_at.is_none_or(|at| now.since(at) >= CGROUP_DETAILS_AGE);
-    if details_old && (split != before || cgroup.details.is_none()) || details_very_old(cgroup, now)
-    {
+    cgroup.details_stale |= split != before;
+    let age_min = if cgroup.details_stale { CGROUP_DETAILS_AGE } else { CGROUP_DETAILS_AGE * 6 };
+    if cgroup.details_at.is_none_or(|at| now.since(at) >= age_min) {
         match read_details(&layout, &cgroup.path) {
             Ok(details) => cgroup.details = Some(Box::new(details)),
             Err(ReadError::Gone) => {}
             Err(_) => state.counters.failed("cgroup"),
         }
         cgroup.details_at = Some(now);
+        cgroup.details_stale = false;
     }
     let judge = cgroup.track.judge_due <= tick;
     state.cgroups.refresh_ceiling(index);
@@ -252,10 +286,6 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
         judging::judge_cgroup(state, index, now);
     }
     reschedule_cgroup(state, &layout, index, split.used - before.used, now);
-}
-
-fn details_very_old(cgroup: &cgroups::Cgroup, now: Stamp) -> bool {
-    cgroup.details_at.is_none_or(|at| now.since(at) >= CGROUP_DETAILS_AGE * 6)
 }
 
 fn reschedule_cgroup(
@@ -295,11 +325,19 @@ pub fn enter_cgroup(state: &mut State, path: &std::sync::Arc<str>, now: Stamp) {
         cgroup.track.due = due;
         cgroup.track.set_interval(FIRST_INTERVAL / 2);
     }
+    let mut members = 0;
     for process in state.processes.iter_mut() {
         let facts = &mut process.facts;
         if facts.cgroup.is_none() && facts.cgroup_path.as_ref() == Some(path) {
             facts.cgroup = Some(index);
+            members += 1;
+            if let Some(workload) = facts.workload.and_then(|i| state.workloads.get_mut(i)) {
+                workload.place_found(Some(index));
+            }
         }
+    }
+    if let Some(cgroup) = state.cgroups.get_mut(index) {
+        cgroup.processes = members;
     }
 }
 

@@ -12,6 +12,7 @@ use crate::history::persist::Journal;
 use crate::sources::Roots;
 use crate::sources::node::read_slow;
 use crate::sources::oom::{OomKill, OomLog};
+use crate::view::SourceState;
 use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
@@ -114,6 +115,8 @@ pub(super) struct Run {
     pub(super) observed_at: Stamp,
     pub(super) pss_next: u32,
     pub(super) deep_since: Option<Stamp>,
+    /// The kernel refused to show some process's `smaps_rollup`.
+    pub(super) smaps_denied: bool,
     pub(super) vmstat_kills: Option<u64>,
 }
 
@@ -156,6 +159,7 @@ impl Run {
             observed_at: now,
             pss_next: 0,
             deep_since: None,
+            smaps_denied: false,
             vmstat_kills: None,
         }
     }
@@ -206,6 +210,7 @@ impl Run {
         if self.timetable.second.due(now) {
             self.hear_kills(state, now);
             self.expire_alerts(state, now);
+            Self::descriptor_health(state);
         }
         if self.timetable.account.due(now) {
             self.account(state, now);
@@ -225,8 +230,9 @@ impl Run {
         }
     }
 
-    fn note_ready(&self, state: &mut State, more: bool) {
-        if state.ready_at.is_some() || more || state.processes.is_empty() {
+    fn note_ready(&mut self, state: &mut State, more: bool) {
+        let unlisted = state.health.state("process") == Some(SourceState::Unavailable);
+        if state.ready_at.is_some() || more || unlisted {
             return;
         }
         let unread = state
@@ -237,7 +243,7 @@ impl Run {
             // `now` is when this round began; a first round may take a while.
             let ready = state.clock.now();
             state.ready_at = Some(ready);
-            super::rounds::process_health(state);
+            super::rounds::process_health(state, self.sampler.discovery.take_refused());
             tracing::info!(
                 processes = state.processes.len(),
                 cgroups = state.cgroups.len(),

@@ -29,8 +29,11 @@ pub struct Workload {
     /// Sum over the live processes, as each was last read.
     pub sum: Split,
     pub members: usize,
-    /// The cgroup of the process that joined last: its limit is the workload's.
+    /// The one cgroup that all processes are in, or were when the last one ended: its limit is the
+    /// workload's. None where they are spread over several, for then no one limit is.
     pub cgroup: Option<u32>,
+    /// How many processes are in which cgroup.
+    cgroups: Vec<(u32, usize)>,
     pub standing: Standing,
     /// Processes that were forked by a member and ended before they could be read.
     pub short_lived: u64,
@@ -62,15 +65,40 @@ impl Workload {
     pub fn joined(&mut self, cgroup: Option<u32>) {
         self.members += 1;
         self.empty_since = None;
-        self.cgroup = cgroup.or(self.cgroup);
+        self.place_found(cgroup);
     }
 
-    pub fn left(&mut self, last: Split, now: Stamp) {
+    /// It became known that a process, which has joined, is in `cgroup`.
+    pub fn place_found(&mut self, cgroup: Option<u32>) {
+        if let Some(cgroup) = cgroup {
+            match self.cgroups.iter_mut().find(|(index, _)| *index == cgroup) {
+                Some((_, members)) => *members += 1,
+                None => self.cgroups.push((cgroup, 1)),
+            }
+        }
+        self.settle_cgroup();
+    }
+
+    pub fn left(&mut self, cgroup: Option<u32>, last: Split, now: Stamp) {
         self.changed(last, Split::default());
         self.members = self.members.saturating_sub(1);
+        if let Some((_, members)) = self.cgroups.iter_mut().find(|(i, _)| Some(*i) == cgroup) {
+            *members -= 1;
+        }
+        self.cgroups.retain(|(_, members)| *members > 0);
+        self.settle_cgroup();
         if self.members == 0 {
             self.sum = Split::default();
             self.empty_since = Some(now);
+        }
+    }
+
+    fn settle_cgroup(&mut self) {
+        if self.members > 0 {
+            self.cgroup = match self.cgroups.as_slice() {
+                [(only, members)] if *members == self.members => Some(*only),
+                _ => None,
+            };
         }
     }
 
@@ -140,6 +168,7 @@ impl Workloads {
             sum: Split::default(),
             members: 0,
             cgroup: None,
+            cgroups: Vec::new(),
             standing: Standing::default(),
             short_lived: 0,
             seen_at: now,
@@ -153,6 +182,7 @@ impl Workloads {
     /// The cgroup at `index` is no more.
     pub fn cgroup_removed(&mut self, index: u32) {
         for (_, workload) in &mut self.slots {
+            workload.cgroups.retain(|(other, _)| *other != index);
             if workload.cgroup == Some(index) {
                 workload.cgroup = None;
             }
@@ -173,5 +203,39 @@ impl Workloads {
             kept
         });
         ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::HistoryParams;
+    use crate::units::Bytes;
+    use crate::workload::owner_of;
+
+    #[test]
+    fn a_workload_has_the_limit_of_its_cgroup_only_while_all_its_processes_are_in_that_one() {
+        let mut history = History::new(HistoryParams { ram_budget: Bytes::mib(1) });
+        let mut workloads = Workloads::default();
+        let (owner, now) = (Arc::new(owner_of("/")), Stamp(0));
+        let index = workloads.add(&"host/java".into(), &owner, &mut history, now).unwrap();
+        let workload = workloads.get_mut(index).unwrap();
+        let mut cgroups = Vec::new();
+        workload.joined(Some(7));
+        cgroups.push(workload.cgroup);
+        workload.joined(Some(8));
+        cgroups.push(workload.cgroup);
+        workload.left(Some(7), Split::default(), now);
+        cgroups.push(workload.cgroup);
+        workload.joined(None);
+        cgroups.push(workload.cgroup);
+        workload.place_found(Some(8));
+        cgroups.push(workload.cgroup);
+        workload.left(Some(8), Split::default(), now);
+        workload.left(Some(8), Split::default(), now);
+        cgroups.push(workload.cgroup);
+        assert_eq!(cgroups, [Some(7), None, Some(8), None, Some(8), Some(8)]);
+        workloads.cgroup_removed(8);
+        assert_eq!(workloads.get(index).unwrap().cgroup, None);
     }
 }
