@@ -5,11 +5,11 @@ use crate::units::Bytes;
 use std::time::Duration;
 
 /// A target is read at least this many times before its forecast end.
-const READINGS_BEFORE_THE_END: f64 = 40.0;
+const READINGS_BEFORE_THE_END: f64 = 100.0;
 /// A target that grew since its last reading is not left alone for longer than this.
 const GROWING_INTERVAL_MAX: Duration = Duration::from_secs(2);
 /// What counts as having grown between two readings.
-const GROWN: Bytes = Bytes::kib(64);
+pub const GROWN: Bytes = Bytes::kib(64);
 /// Where a target that was never read before begins.
 pub const FIRST_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -21,6 +21,8 @@ pub struct Pace {
     /// Since the reading before.
     pub elapsed: Duration,
     pub grown: Bytes,
+    /// It gave back more than a growing one would have to take.
+    pub shrunk: bool,
     /// What may still be taken before the limit or the node's end.
     pub headroom: Option<Bytes>,
     /// The early end of the forecast.
@@ -32,8 +34,9 @@ pub struct Pace {
 
 /// The interval to the next reading.
 ///
-/// Growing and suspect targets get the time to their limit ÷ 40; a quiet one is left alone for
-/// twice as long each time, up to the longest interval. Shedding stretches only what is neither.
+/// Growing and suspect targets get the time to their limit ÷ 100; a quiet one is left alone for
+/// twice as long each time, up to the longest interval, or a twelfth of it while its memory goes up
+/// and down. Shedding stretches only what neither grows nor is suspect.
 #[must_use]
 pub fn next_interval(limits: &Sampling, pace: &Pace) -> Duration {
     if let Some(forced) = limits.interval {
@@ -42,7 +45,9 @@ pub fn next_interval(limits: &Sampling, pace: &Pace) -> Duration {
     let growing = pace.grown > GROWN;
     let doubled = pace.previous.max(FIRST_INTERVAL) * 2;
     if !growing && !pace.suspect {
-        return stretch(doubled, pace.shed_factor, limits.interval_max).min(limits.interval_max);
+        let restless = limits.interval_max / 12;
+        let calm = if pace.shrunk { doubled.min(restless) } else { doubled };
+        return stretch(calm, pace.shed_factor, limits.interval_max);
     }
     let by_pace = time_to_fill(pace).map(|left| left.div_f64(READINGS_BEFORE_THE_END));
     let by_forecast = pace.eta_p10.map(|eta| eta.div_f64(READINGS_BEFORE_THE_END));
@@ -76,6 +81,7 @@ mod tests {
         previous: Duration::from_secs(1),
         elapsed: Duration::from_secs(1),
         grown: Bytes::ZERO,
+        shrunk: false,
         headroom: None,
         eta_p10: None,
         suspect: false,
@@ -99,8 +105,8 @@ mod tests {
     }
 
     #[test]
-    fn a_runaway_is_read_forty_times_before_its_limit_but_never_more_often_than_allowed() {
-        let runaway = Pace { grown: Bytes::mib(10), headroom: Some(Bytes::mib(400)), ..QUIET };
+    fn a_runaway_is_read_a_hundred_times_before_its_limit_but_never_more_often_than_allowed() {
+        let runaway = Pace { grown: Bytes::mib(10), headroom: Some(Bytes::mib(1000)), ..QUIET };
         assert_eq!(interval(runaway), Duration::from_secs(1));
         let at_the_brink = Pace { headroom: Some(Bytes::mib(1)), ..runaway };
         assert_eq!(interval(at_the_brink), Duration::from_millis(100));
@@ -109,7 +115,13 @@ mod tests {
     #[test]
     fn the_forecast_shortens_the_interval_of_a_suspect_that_rests() {
         let resting = Pace { suspect: true, eta_p10: Some(Duration::from_secs(20)), ..QUIET };
-        assert_eq!(interval(resting), Duration::from_millis(500));
+        assert_eq!(interval(resting), Duration::from_millis(200));
+    }
+
+    #[test]
+    fn a_target_that_saws_is_not_left_alone_for_longer_than_five_seconds() {
+        let falling = Pace { previous: Duration::from_secs(4), shrunk: true, ..QUIET };
+        assert_eq!(interval(falling), Duration::from_secs(5));
     }
 
     #[test]

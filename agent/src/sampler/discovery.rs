@@ -42,6 +42,8 @@ pub struct Discovery {
     rescan_wanted: bool,
     pids: Vec<u32>,
     events: Vec<ProcEvent>,
+    /// More events wait than one batch takes.
+    pub behind: bool,
     /// Listed processes that could not be read since the last rescan, and what was wrong first.
     refused: (usize, Option<String>),
     /// Processes whose command line has yet to be asked for.
@@ -58,6 +60,7 @@ impl Discovery {
             rescan_wanted: true,
             pids: Vec::new(),
             events: Vec::new(),
+            behind: false,
             refused: (0, None),
             fresh: Vec::new(),
         }
@@ -81,6 +84,7 @@ impl Discovery {
         let Some(connector) = &mut self.connector else { return };
         let mut events = std::mem::take(&mut self.events);
         let drained = connector.drain(EVENTS_MAX, |event| events.push(event));
+        self.behind = drained.more;
         if drained.overrun {
             state.counters.connector_overruns += 1;
             self.rescan_wanted = true;
@@ -99,7 +103,8 @@ impl Discovery {
                 self.pending.insert(child, Pending { parent: Some(parent), since: now });
             }
             ProcEvent::Fork { .. } => self.rescan_wanted = true,
-            ProcEvent::Exec { pid } | ProcEvent::Comm { pid } => self.renamed(state, pid, now),
+            ProcEvent::Exec { pid } => self.renamed(state, pid, now),
+            ProcEvent::Comm { pid } => self.reworded(state, pid, now),
             ProcEvent::Exit { pid, exit_code, .. } => {
                 if let Some(pending) = self.pending.remove(&pid) {
                     count_short_lived(state, pending.parent);
@@ -110,6 +115,19 @@ impl Discovery {
                     retire(state, index, now);
                 }
             }
+        }
+    }
+
+    /// Only the name changed, if the program is the same: it stays in its workload.
+    fn reworded(&mut self, state: &mut State, pid: u32, now: Stamp) {
+        let Some(index) = state.processes.index_of(pid) else { return };
+        let Ok(identity) = read_identity(&self.roots, pid) else { return };
+        let Some(process) = state.processes.get_mut(index) else { return };
+        let same = process.facts.id == identity.id && identity.exe.is_some();
+        if same && identity.exe.as_deref() == process.facts.exe.as_deref() {
+            process.facts.comm = identity.comm.into();
+        } else {
+            self.renamed(state, pid, now);
         }
     }
 
@@ -291,8 +309,11 @@ fn leave(state: &mut State, index: u32, now: Stamp) {
     let split = process.track.split;
     let workload = process.facts.workload.take();
     let cgroup = process.facts.cgroup.take();
-    if let Some(workload) = workload.and_then(|i| state.workloads.get_mut(i)) {
+    if let Some((index, workload)) = workload.and_then(|i| Some((i, state.workloads.get_mut(i)?))) {
         workload.left(cgroup, split, now);
+        if workload.members == 0 {
+            super::judging::emptied(state, index, now);
+        }
     }
     if let Some(cgroup) = cgroup.and_then(|i| state.cgroups.get_mut(i)) {
         cgroup.processes = cgroup.processes.saturating_sub(1);

@@ -7,7 +7,7 @@ use crate::alert;
 use crate::clock::Stamp;
 use crate::target::{Target, TargetKind};
 use crate::units::{Bytes, Limit};
-use crate::verdict::{Facts, State as Judgement, TargetLabel, Verdict, judge};
+use crate::verdict::{Cause, Facts, State as Judgement, TargetLabel, Verdict, judge};
 use crate::view::EventKind;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -169,6 +169,17 @@ pub fn ended(state: &mut State, target: &Target, now: Stamp) {
     if let Some(change) = state.alerts.ended(target, now, state.clock) {
         tell(state, &change, now);
     }
+}
+
+/// The last process of a workload has ended: what grew is gone. Only a restart loop is still one.
+pub fn emptied(state: &mut State, workload: u32, now: Stamp) {
+    let Some(workload) = state.workloads.get_mut(workload) else { return };
+    if workload.standing.memory.cause == Cause::RestartLoop {
+        return;
+    }
+    let before = std::mem::take(&mut workload.standing).state();
+    let target = workload.target();
+    announce(state, &target, before, now);
 }
 
 /// The label and the judgement of a target as the documents show them; None if it is not watched.

@@ -1,6 +1,6 @@
 //! One batch of due readings: read, remember, judge if it is time, decide when to come back.
 
-use super::cadence::{FIRST_INTERVAL, Pace, next_interval};
+use super::cadence::{FIRST_INTERVAL, GROWN, Pace, next_interval};
 use super::cgroups;
 use super::discovery::retire;
 use super::standing::Standing;
@@ -83,7 +83,7 @@ fn visit_process(
         }
         Err(_) => {
             state.counters.failed("process");
-            reschedule_process(state, roots, index, Bytes::ZERO, now);
+            reschedule_process(state, roots, index, Change::NONE, now);
             return false;
         }
     };
@@ -108,7 +108,7 @@ fn visit_process(
     if judge {
         judging::judge_process(state, index, now);
     }
-    reschedule_process(state, roots, index, split.used - before.used, now);
+    reschedule_process(state, roots, index, Change::of(before, split), now);
     true
 }
 
@@ -149,7 +149,7 @@ fn refresh_details(state: &mut State, roots: &Roots, index: u32, now: Stamp) {
     }
 }
 
-fn reschedule_process(state: &mut State, roots: &Roots, index: u32, grown: Bytes, now: Stamp) {
+fn reschedule_process(state: &mut State, roots: &Roots, index: u32, change: Change, now: Stamp) {
     let Some(process) = state.processes.get(index) else { return };
     let facts = &process.facts;
     let headroom = facts
@@ -157,7 +157,7 @@ fn reschedule_process(state: &mut State, roots: &Roots, index: u32, grown: Bytes
         .and_then(|cgroup| state.cgroups.ceiling(cgroup)?.headroom)
         .or_else(|| state.node.headroom());
     let pace =
-        pace(&process.track, &facts.standing, grown, headroom, state.counters.shed_factor, now);
+        pace(&process.track, &facts.standing, change, headroom, state.counters.shed_factor, now);
     let interval = next_interval(&state.config.sampling, &pace);
     let id = facts.id;
     keep_descriptor(state, roots, index, id, interval);
@@ -173,10 +173,25 @@ fn place(track: &mut Track, interval: Duration, due: Tick, now: Stamp) {
     track.read_at = now;
 }
 
+/// How usage differs from the reading before.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    grown: Bytes,
+    shrunk: bool,
+}
+
+impl Change {
+    const NONE: Self = Self { grown: Bytes::ZERO, shrunk: false };
+
+    fn of(before: Split, after: Split) -> Self {
+        Self { grown: after.used - before.used, shrunk: before.used - after.used > GROWN }
+    }
+}
+
 fn pace(
     track: &Track,
     standing: &Standing,
-    grown: Bytes,
+    change: Change,
     headroom: Option<Bytes>,
     shed_factor: f64,
     now: Stamp,
@@ -185,7 +200,8 @@ fn pace(
     Pace {
         previous: track.interval(),
         elapsed: now.since(track.read_at),
-        grown,
+        grown: change.grown,
+        shrunk: change.shrunk,
         headroom,
         eta_p10: eta.and_then(|s| Duration::try_from_secs_f64(s.max(0.0)).ok()),
         suspect: standing.is_suspect(),
@@ -260,7 +276,7 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
         }
         Err(_) => {
             state.counters.failed("cgroup");
-            reschedule_cgroup(state, &layout, index, Bytes::ZERO, now);
+            reschedule_cgroup(state, &layout, index, Change::NONE, now);
             return;
         }
     };
@@ -285,21 +301,21 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
     if judge {
         judging::judge_cgroup(state, index, now);
     }
-    reschedule_cgroup(state, &layout, index, split.used - before.used, now);
+    reschedule_cgroup(state, &layout, index, Change::of(before, split), now);
 }
 
 fn reschedule_cgroup(
     state: &mut State,
     layout: &cgroup::Layout,
     index: u32,
-    grown: Bytes,
+    change: Change,
     now: Stamp,
 ) {
     let ceiling = state.cgroups.ceiling(index);
     let headroom = ceiling.and_then(|c| c.headroom).or_else(|| state.node.headroom());
     let shed = state.counters.shed_factor;
     let Some(cgroup) = state.cgroups.get_mut(index) else { return };
-    let pace = pace(&cgroup.track, &cgroup.standing, grown, headroom, shed, now);
+    let pace = pace(&cgroup.track, &cgroup.standing, change, headroom, shed, now);
     let interval = next_interval(&state.config.sampling, &pace).min(CGROUP_INTERVAL_MAX);
     let counters = &mut state.counters;
     if interval < KEPT_BELOW
@@ -360,9 +376,11 @@ fn visit_workload(state: &mut State, index: u32, tick: Tick, now: Stamp) {
         return;
     };
     let before = std::mem::replace(&mut workload.track.split, workload.sum);
-    let grown = workload.sum.used - before.used;
+    let change = Change::of(before, workload.sum);
     state.history.push(workload.track.series, now, workload.sum);
-    if workload.track.judge_due <= tick {
+    // Without a process nothing grows; a restart loop may go on.
+    let judged = workload.members > 0 || workload.standing.is_suspect();
+    if judged && workload.track.judge_due <= tick {
         judging::judge_workload(state, index, now);
     }
     let Some(workload) = state.workloads.get(index) else { return };
@@ -371,7 +389,7 @@ fn visit_workload(state: &mut State, index: u32, tick: Tick, now: Stamp) {
         .and_then(|cgroup| state.cgroups.ceiling(cgroup)?.headroom)
         .or_else(|| state.node.headroom());
     let shed = state.counters.shed_factor;
-    let pace = pace(&workload.track, &workload.standing, grown, headroom, shed, now);
+    let pace = pace(&workload.track, &workload.standing, change, headroom, shed, now);
     let interval = next_interval(&state.config.sampling, &pace);
     let due = state.wheel.add(Due::Workload(index), now, interval);
     if let Some(workload) = state.workloads.get_mut(index) {

@@ -197,7 +197,11 @@ impl Run {
         self.note_ready(&mut state, more);
         let after = state.clock.now();
         state.counters.sampler_lag = after.since(now);
-        if more { Duration::ZERO } else { state.wheel.idle_for(after, SLEEP_MAX) }
+        if more || self.sampler.discovery.behind {
+            Duration::ZERO
+        } else {
+            state.wheel.idle_for(after, SLEEP_MAX)
+        }
     }
 
     fn periodic(&mut self, state: &mut State, now: Stamp) {
