@@ -14,6 +14,8 @@ use crate::api::{self, ApiSettings};
 use crate::config::Config;
 use crate::sampler;
 use crate::sources::Roots;
+use crate::sources::process::statm;
+use crate::units::Bytes;
 use crate::verdict::State;
 use crate::view::{ProcessDetail, Watch as _};
 use cage::Cages;
@@ -27,7 +29,10 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The limit of each program's cgroup. Units: bytes.
-pub const LIMIT: crate::units::Bytes = crate::units::Bytes::mib(192);
+pub const LIMIT: Bytes = Bytes::mib(128);
+
+/// A line is shown at least this often, and whenever the agent changes its mind.
+const LINE_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug)]
 pub struct DemoSettings {
@@ -52,18 +57,33 @@ pub enum DemoError {
 struct Actor {
     shape: Shape,
     child: Child,
+    /// Read when a line is shown, for the agent reads what is quiet less often.
+    rss: Option<Bytes>,
     seen: Vec<(Duration, State)>,
     last: Option<ProcessDetail>,
     ended_after: Option<Duration>,
     /// When the end was first foretold, and for when. Times since the demo's start.
     foretold: Option<(Duration, Duration)>,
+    /// What the last line said of it.
+    shown: Seen,
 }
+
+/// What of a program is news when it changes: the agent's opinion, and whether it has ended.
+type Seen = (Option<State>, bool);
 
 impl Actor {
     /// The agent is right about a leak if it suspected it, and about the others if it never did.
     fn told_right(&self) -> bool {
         let suspected = self.seen.iter().any(|(_, state)| *state >= State::LeakSuspected);
         suspected == (self.shape == Shape::Leak)
+    }
+
+    fn now_seen(&self) -> Seen {
+        (self.seen.last().map(|(_, state)| *state), self.ended_after.is_some())
+    }
+
+    fn has_news(&self) -> bool {
+        self.shown != self.now_seen()
     }
 }
 
@@ -107,6 +127,7 @@ async fn play(settings: DemoSettings, out: &mut impl Write) -> Result<bool, Demo
     let started = tokio::time::Instant::now();
     let mut every = tokio::time::interval(Duration::from_secs(1));
     let mut finished = true;
+    let mut next_line = Duration::ZERO;
     loop {
         tokio::select! {
             _ = every.tick() => {}
@@ -116,13 +137,20 @@ async fn play(settings: DemoSettings, out: &mut impl Write) -> Result<bool, Demo
         for actor in &mut cast.0 {
             observe(actor, &desk, at);
         }
-        show::line(out, at, &cast.0)?;
+        let news = cast.0.iter().any(Actor::has_news);
+        if news || next_line <= at {
+            show::line(out, at, &cast.0)?;
+            cast.0.iter_mut().for_each(|actor| actor.shown = actor.now_seen());
+            next_line = at + LINE_EVERY;
+        }
         let leak_over = cast.0.iter().any(|a| a.shape == Shape::Leak && a.ended_after.is_some());
         if at >= settings.duration || leak_over {
             break;
         }
     }
-    show::closing(out, &cast.0, finished)?;
+    if finished {
+        show::closing(out, &cast.0)?;
+    }
     if finished && settings.keep_serving {
         writeln!(out, "\nStill serving http://{address}/ (Ctrl-C ends it)")?;
         interrupted.await;
@@ -130,6 +158,9 @@ async fn play(settings: DemoSettings, out: &mut impl Write) -> Result<bool, Demo
     let right = cast.0.iter().all(Actor::told_right);
     drop(cast);
     drop(cages);
+    if !finished {
+        writeln!(out, "\nInterrupted; the programs and their cgroups are gone.")?;
+    }
     let _ = stop.send(());
     let _ = server.await;
     handle.stop();
@@ -154,6 +185,8 @@ fn start_all(cages: &Cages) -> std::io::Result<Vec<Actor>> {
     for shape in [Shape::Leak, Shape::Plateau, Shape::Sawtooth] {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("demo-program").arg(shape.name()).stdin(Stdio::null()).stdout(Stdio::null());
+        // jemalloc would keep freed memory for ten seconds, and there would be no sawtooth to see.
+        command.env("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0");
         if let Some(cage) = cages.of(shape) {
             command.arg("--cgroup").arg(cage);
         }
@@ -161,10 +194,12 @@ fn start_all(cages: &Cages) -> std::io::Result<Vec<Actor>> {
         cast.0.push(Actor {
             shape,
             child,
+            rss: None,
             seen: Vec::new(),
             last: None,
             ended_after: None,
             foretold: None,
+            shown: (None, false),
         });
     }
     Ok(std::mem::take(&mut cast.0))
@@ -175,6 +210,7 @@ fn observe(actor: &mut Actor, desk: &Desk, at: Duration) {
         actor.ended_after = Some(at);
         return;
     }
+    actor.rss = rss_of(actor.child.id());
     let Some(detail) = desk.process(actor.child.id()) else { return };
     let state = detail.view.judgement.state;
     if actor.seen.last().map(|(_, last)| *last) != Some(state) {
@@ -185,4 +221,10 @@ fn observe(actor: &mut Actor, desk: &Desk, at: Duration) {
         actor.foretold = Some((at, at.saturating_add(left)));
     }
     actor.last = Some(detail);
+}
+
+fn rss_of(pid: u32) -> Option<Bytes> {
+    let bytes = std::fs::read(format!("/proc/{pid}/statm")).ok()?;
+    let page_size = Bytes(rustix::param::page_size() as u64);
+    Some(statm::parse(&bytes).ok()?.resident.to_bytes(page_size))
 }

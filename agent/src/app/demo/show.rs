@@ -1,4 +1,4 @@
-//! What the demo prints: where to look, a line each second, and what came of it.
+//! What the demo prints: where to look, a line when there is news, and what came of it.
 
 use super::cage::Cages;
 use super::program::Shape;
@@ -34,10 +34,10 @@ fn cell(actor: &Actor) -> String {
     if actor.ended_after.is_some() {
         return "killed by the kernel".to_owned();
     }
-    let Some(detail) = &actor.last else { return "…".to_owned() };
+    let Some((detail, rss)) = actor.last.as_ref().zip(actor.rss) else { return "…".to_owned() };
     let judgement = &detail.view.judgement;
     let left = judgement.eta_s.map(|eta| format!(", {:.0} s left", eta.p50)).unwrap_or_default();
-    format!("{} {}{left}", detail.view.rss_bytes, word(judgement.state))
+    format!("{rss} {}{left}", word(judgement.state))
 }
 
 const fn word(state: State) -> &'static str {
@@ -50,10 +50,7 @@ const fn word(state: State) -> &'static str {
     }
 }
 
-pub fn closing(out: &mut impl Write, cast: &[Actor], finished: bool) -> io::Result<()> {
-    if !finished {
-        return writeln!(out, "\nInterrupted; the programs and their cgroups are gone.");
-    }
+pub fn closing(out: &mut impl Write, cast: &[Actor]) -> io::Result<()> {
     writeln!(out)?;
     for actor in cast {
         let mark = if actor.told_right() { "right" } else { "WRONG" };
@@ -65,13 +62,15 @@ pub fn closing(out: &mut impl Write, cast: &[Actor], finished: bool) -> io::Resu
 fn story(actor: &Actor) -> String {
     let suspected = actor.seen.iter().find(|(_, state)| *state >= State::LeakSuspected);
     let Some((at, _)) = suspected else { return "never suspected of a leak".to_owned() };
-    let mut story = format!("suspected after {} s", at.as_secs());
+    let mut story = format!("suspected in second {}", at.as_secs());
     if actor.shape != Shape::Leak {
         return story;
     }
-    if let Some((at, end)) = actor.foretold {
-        story +=
-            &format!(", its end foretold after {} s for second {}", at.as_secs(), end.as_secs());
+    if let Some((told, end)) = actor.foretold {
+        if told > *at {
+            story += &format!("; in second {}", told.as_secs());
+        }
+        story += &format!(", its end foretold for second {}", end.as_secs());
     }
     if let Some(end) = actor.ended_after {
         story += &format!("; the kernel killed it in second {}", end.as_secs());
