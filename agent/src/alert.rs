@@ -4,8 +4,8 @@
 //! changes, the API lists what stands. One alert for each target, which escalates from
 //! `LeakSuspected` over `OomPredicted` to `OomImminent` and takes the milder name again without a
 //! new notice. Growth that a process, its workload, its cgroups and the node all show is told of
-//! once, by whichever of them saw it first; the others stay silent as long as that one tells most of
-//! it. It refuses to route or to group further: that is for Alertmanager.
+//! once, by whichever of them saw it first; the others stay silent as long as that one tells most
+//! of it. It refuses to route or to group further: that is for Alertmanager.
 
 pub mod log;
 mod text;

@@ -1,5 +1,5 @@
-//! The HTTP surface of a running agent: every route, its values held against the kernel, its stream,
-//! and what it says to requests that are wrong.
+//! The HTTP surface of a running agent: every route, its values held against the kernel, its
+//! stream, and what it says to requests that are wrong.
 
 mod refusals;
 mod stream;
