@@ -24,6 +24,8 @@ pub enum RunError {
     Assemble(#[from] AssembleError),
     #[error("cannot start: {0}")]
     Start(std::io::Error),
+    #[error("the sampler ended by a fault of its own; what it said is in the log")]
+    SamplerEnded,
 }
 
 /// Runs the agent until SIGINT or SIGTERM.
@@ -53,16 +55,18 @@ pub fn run(
         let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Start)?;
         let sampler = assemble(config, state_dir)?;
         let desk = Arc::new(Desk::new(Arc::clone(&sampler.state)));
-        let handle = sampler::start(sampler).map_err(RunError::Start)?;
+        let mut handle = sampler::start(sampler).map_err(RunError::Start)?;
+        let mut faulty = false;
         announce(address);
-        api::serve(listener, api::router(desk, settings), async move {
+        api::serve(listener, api::router(desk, settings), async {
             tokio::select! {
                 _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
                 _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+                () = handle.ended() => faulty = true,
             }
         })
         .await;
         handle.stop();
-        Ok(())
+        if faulty { Err(RunError::SamplerEnded) } else { Ok(()) }
     })
 }

@@ -85,13 +85,20 @@ impl Run {
                 "no PSS",
                 "a target holds its memory lock: reader waits",
             );
-        } else if self.smaps_denied {
+        } else if self.smaps_denied && !may_trace() {
             let why = "the kernel shows others' to their owner only; needs CAP_SYS_PTRACE";
             state.health.degraded("smaps", "PSS of the agent's own user's processes", why);
         } else if !waiting && state.health.state("smaps") == Some(SourceState::Degraded) {
             state.health.ok("smaps", "PSS, USS and huge pages, under the stall budget");
         }
     }
+}
+
+/// Whether this agent may look into other users' processes. One that refuses all the same is
+/// protected by itself or by a security module, and its own page says so.
+fn may_trace() -> bool {
+    use rustix::thread::{CapabilitySet, capabilities};
+    capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_PTRACE))
 }
 
 fn refusal(predicted: Duration) -> String {

@@ -79,6 +79,11 @@ impl Run {
 
     pub(super) fn hear_kills(&mut self, state: &mut State, now: Stamp) {
         let Some(log) = &mut self.sampler.oom_log else { return };
+        // Each look at syslog(2) copies the whole log; the counter says whether it is worth it.
+        if log.copies_all() && self.kills_heard == self.vmstat_kills {
+            return;
+        }
+        self.kills_heard = self.vmstat_kills;
         self.kills.clear();
         match log.drain(&mut self.kills) {
             Ok(drained) => {

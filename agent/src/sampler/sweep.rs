@@ -91,7 +91,7 @@ fn visit_process(
     let split = split_of(statm, &particulars, readers.page_size);
     let before = std::mem::replace(&mut process.track.split, split);
     state.history.push(process.track.series, now, split);
-    process.facts.particulars_stale |= split != before;
+    process.facts.particulars_stale |= split.used != before.used || split.anon != before.anon;
     let details_due = process.facts.particulars_stale
         && particulars.read_at.is_none_or(|at| now.since(at) >= DETAILS_AGE);
     if split != before {
@@ -132,7 +132,8 @@ fn refresh_details(state: &mut State, roots: &Roots, index: u32, now: Stamp) {
     match process::read_details(roots, id) {
         Ok(details) => {
             // A young process may still be on its way into its cgroup; no event tells of that.
-            let young = now.since(process.facts.seen_at) < SETTLED_AGE;
+            let age = now.since(process.facts.seen_at);
+            let young = (FIRST_INTERVAL..SETTLED_AGE).contains(&age);
             if young || details.stat.comm != *process.facts.comm {
                 state.renamed.push(id.pid);
             }

@@ -18,9 +18,12 @@ use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// The sampler wakes at least this often, to hear process events before the kernel's queue fills.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
+/// A wall clock that moved by more than this between two flushes was set, not steered.
+const CLOCK_STEP_MS: i64 = 1000;
 /// Readings made under one hold of the lock.
 const BATCH: usize = 512;
 
@@ -80,9 +83,17 @@ pub struct Sampler {
 pub struct SamplerHandle {
     stop: Sender<()>,
     thread: std::thread::JoinHandle<()>,
+    ended: oneshot::Receiver<()>,
 }
 
 impl SamplerHandle {
+    /// Comes when the thread is no more, though nobody stopped it: it panicked. An agent that goes on
+    /// answering from what was read last would be worse than none.
+    pub async fn ended(&mut self) {
+        // The sender is never used: that it is dropped is the message.
+        let _ = (&mut self.ended).await;
+    }
+
     pub fn stop(self) {
         // Either call fails only if the thread is gone already.
         let _ = self.stop.send(());
@@ -96,11 +107,15 @@ impl SamplerHandle {
 /// When the thread cannot be made.
 pub fn start(sampler: Sampler) -> std::io::Result<SamplerHandle> {
     let (stop, stopped) = channel();
+    let (alive, ended) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("plimsoll-sampler".into())
         .stack_size(512 * 1024)
-        .spawn(move || Run::new(sampler).until(&stopped))?;
-    Ok(SamplerHandle { stop, thread })
+        .spawn(move || {
+            let _alive: oneshot::Sender<()> = alive;
+            Run::new(sampler).until(&stopped);
+        })?;
+    Ok(SamplerHandle { stop, thread, ended })
 }
 
 pub(super) struct Run {
@@ -118,6 +133,8 @@ pub(super) struct Run {
     /// The kernel refused to show some process's `smaps_rollup`.
     pub(super) smaps_denied: bool,
     pub(super) vmstat_kills: Option<u64>,
+    /// Where that counter stood when the kernel log was last looked at.
+    pub(super) kills_heard: Option<u64>,
 }
 
 impl Run {
@@ -161,6 +178,7 @@ impl Run {
             deep_since: None,
             smaps_denied: false,
             vmstat_kills: None,
+            kills_heard: None,
         }
     }
 
@@ -223,7 +241,10 @@ impl Run {
             self.ask_smaps(state, now);
         }
         if self.timetable.flush.due(now) {
-            state.clock.resync();
+            let step_ms = state.clock.resync();
+            if step_ms.abs() > CLOCK_STEP_MS {
+                tracing::info!(step_ms, "the wall clock stepped; history is not touched by it");
+            }
             self.flush(state, now);
         }
         if self.timetable.expire.due(now) {

@@ -130,6 +130,12 @@ impl OomLog {
         }
     }
 
+    /// Whether each look copies the whole log, so that it is better not to look without a reason.
+    #[must_use]
+    pub const fn copies_all(&self) -> bool {
+        matches!(self.source, Source::Syslog(_))
+    }
+
     /// Appends the kills that were logged since the last call, oldest first.
     ///
     /// Does not block; takes a bounded number of records. Cost: by kmsg 0.2 µs when nothing

@@ -5,6 +5,13 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// A program that ends when the bench does, however that ends.
+pub fn mortal(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
 #[derive(Debug, Default)]
 pub struct Flock {
     children: Vec<Child>,
@@ -14,7 +21,7 @@ impl Flock {
     /// Adds sleepers until there are `n`.
     pub fn grow_to(&mut self, n: usize) -> Result<(), String> {
         while self.children.len() < n {
-            let mut sleep = Command::new("sleep");
+            let mut sleep = mortal("sleep");
             sleep.arg("100000").stdin(Stdio::null()).stdout(Stdio::null());
             let child = sleep.spawn();
             self.children.push(child.map_err(|e| format!("process {}: {e}", self.children.len()))?);

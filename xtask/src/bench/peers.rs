@@ -1,9 +1,10 @@
 //! The peers on the same flock: process-exporter and netdata's apps.plugin, from Debian.
 
+use super::flock::mortal;
 use super::subject::{get, share, stop};
 use crate::run::{command, exists, run};
 use crate::tools::{Tool, install};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 const EXPORTER: Tool = Tool {
@@ -43,7 +44,7 @@ fn process_exporter(seconds: u64) -> Result<Peer, String> {
     let config = tempfile::NamedTempFile::with_suffix(".yml").map_err(|e| e.to_string())?;
     let rules = "process_names:\n  - name: \"{{.Comm}}\"\n    cmdline: [\".+\"]\n";
     std::fs::write(config.path(), rules).map_err(|e| e.to_string())?;
-    let mut peer = Command::new(EXPORTER.program);
+    let mut peer = mortal(EXPORTER.program);
     peer.args(["--web.listen-address", EXPORTER_ADDRESS, "--gather-smaps=false"]);
     peer.args(["--threads=false", "--config.path"]).arg(config.path());
     peer.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -79,7 +80,7 @@ fn apps_plugin(seconds: u64) -> Result<Peer, String> {
         apt.env("DEBIAN_FRONTEND", "noninteractive");
         run(apt)?;
     }
-    let mut peer = Command::new(APPS_PLUGIN);
+    let mut peer = mortal(APPS_PLUGIN);
     peer.arg("1").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     peer.env("NETDATA_HOST_PREFIX", "").env("NETDATA_USER_CONFIG_DIR", "/etc/netdata");
     peer.env("NETDATA_STOCK_CONFIG_DIR", "/usr/lib/netdata/conf.d");

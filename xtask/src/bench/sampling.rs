@@ -11,10 +11,11 @@ use super::{cost, floor};
 use crate::Outcome;
 use crate::run::{command, run};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Every target once a second, whatever its urgency.
-const AT_ONE_HERTZ: (&str, &str) = ("PLIMSOLL_INTERVAL", "1s");
+/// Every target once a second, whatever its urgency and whatever it costs.
+const AT_ONE_HERTZ: &[(&str, &str)] =
+    &[("PLIMSOLL_INTERVAL", "1s"), ("PLIMSOLL_SAMPLING_CPU_BUDGET", "100%")];
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// How much of everything.
@@ -85,7 +86,7 @@ pub fn bench(quick: bool) -> Outcome {
 
 fn beside_peers(plan: &Plan, rows: &mut Vec<Row>, notes: &mut Vec<String>) -> Outcome {
     println!("agent and peers at 1 Hz over {} processes", plan.few);
-    let agent = Agent::start(&[AT_ONE_HERTZ])?;
+    let agent = Agent::start(AT_ONE_HERTZ)?;
     std::thread::park_timeout(plan.stretch);
     let own = agent.share(5, plan.stretch);
     let n = plan.few;
@@ -120,10 +121,12 @@ fn at_one_hertz(plan: &Plan, flock: &Flock, rows: &mut Vec<Row>) -> Outcome {
     println!("floor and agent at 1 Hz over {n} processes");
     let pids: Vec<u32> = flock.pids().collect();
     let before = floor::statm_pass(&pids, 15)?;
-    let agent = Agent::start(&[AT_ONE_HERTZ])?;
+    let agent = Agent::start(AT_ONE_HERTZ)?;
     let ready = agent.ready_after.as_secs_f64();
     std::thread::park_timeout(plan.stretch * 3);
+    let (begun, read_before) = (Instant::now(), agent.readings());
     let share = agent.share(7, plan.stretch);
+    let readings = (agent.readings() - read_before) / begun.elapsed().as_secs_f64();
     let rss = agent.rss() as f64 / MIB;
     let disk = disk_usage(agent.state_dir()) as f64 / MIB;
     drop(agent);
@@ -131,6 +134,7 @@ fn at_one_hertz(plan: &Plan, flock: &Flock, rows: &mut Vec<Row>) -> Outcome {
     let floor = cost::median(vec![before.as_secs_f64(), after.as_secs_f64()]);
     rows.push(Row::shown(format!("bare pread(statm), {n} a second"), floor * 100.0, "% of a core"));
     rows.push(Row::shown(format!("agent, {n} processes at 1 Hz"), share * 100.0, "% of a core"));
+    rows.push(Row::shown("  process readings it took".to_owned(), readings, "a second"));
     rows.push(Row::most("  agent ÷ bare pread".to_owned(), share / floor, "×", 1.3));
     rows.push(Row::most(format!("agent, RSS with {n} processes"), rss, "MiB", 30.0));
     rows.push(Row::shown("agent, history on disk by then".to_owned(), disk, "MiB"));
@@ -153,7 +157,7 @@ fn at_own_cadence(plan: &Plan, rows: &mut Vec<Row>) -> Outcome {
 fn with_cgroups(plan: &Plan, rows: &mut Vec<Row>) -> Outcome {
     println!("{} memory cgroups at 1 Hz", plan.cgroups);
     let base = {
-        let agent = Agent::start(&[AT_ONE_HERTZ])?;
+        let agent = Agent::start(AT_ONE_HERTZ)?;
         std::thread::park_timeout(plan.stretch);
         agent.share(3, plan.stretch)
     };
@@ -161,7 +165,7 @@ fn with_cgroups(plan: &Plan, rows: &mut Vec<Row>) -> Outcome {
         Ok(cages) => cages,
         Err(why) => return Err(format!("memory cgroups: {why}")),
     };
-    let agent = Agent::start(&[AT_ONE_HERTZ])?;
+    let agent = Agent::start(AT_ONE_HERTZ)?;
     std::thread::park_timeout(plan.stretch);
     let share = agent.share(5, plan.stretch);
     drop(agent);

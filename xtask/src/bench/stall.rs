@@ -4,7 +4,7 @@
 use crate::Outcome;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// A process that holds `gib` GiB of touched 4 KiB pages and times its own mmap on request.
@@ -25,7 +25,7 @@ pub struct Latency {
 impl Target {
     pub fn start(gib: u32) -> Result<Self, String> {
         let own = std::env::current_exe().map_err(|e| e.to_string())?;
-        let mut command = Command::new(own);
+        let mut command = super::flock::mortal(own);
         command.args(["bench-program", "stall", &gib.to_string()]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|e| e.to_string())?;

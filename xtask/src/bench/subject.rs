@@ -1,10 +1,11 @@
 //! The program that is measured: started with a scratch state directory, stopped by its pid.
 
 use super::cost;
+use super::flock::mortal;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 const ADDRESS: &str = "127.0.0.1:19977";
@@ -21,7 +22,7 @@ impl Agent {
     /// Starts the release binary with `settings` in its environment and waits until it is ready.
     pub fn start(settings: &[(&str, &str)]) -> Result<Self, String> {
         let state_dir = tempfile::tempdir().map_err(|e| e.to_string())?;
-        let mut command = Command::new(crate::run::top().join("target/release/plimsoll"));
+        let mut command = mortal(crate::run::top().join("target/release/plimsoll"));
         command.args(["run", "--listen", ADDRESS, "--log-level", "warn", "--state-dir"]);
         command.arg(state_dir.path()).envs(settings.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -51,6 +52,14 @@ impl Agent {
 
     pub fn rss(&self) -> u64 {
         cost::rss(self.pid()).unwrap_or(0)
+    }
+
+    /// Readings of processes taken since it started, as it counts them itself.
+    pub fn readings(&self) -> f64 {
+        let metrics = get(ADDRESS, "/metrics").unwrap_or_default();
+        let own = "plimsoll_samples_total{source=\"process\"} ";
+        let count = metrics.lines().find_map(|line| line.strip_prefix(own));
+        count.and_then(|n| n.trim().parse().ok()).unwrap_or(f64::NAN)
     }
 
     /// Share of one core used: the median over stretches of `each`.
