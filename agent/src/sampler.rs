@@ -26,6 +26,7 @@ mod rounds;
 mod standing;
 mod state;
 mod sweep;
+mod table;
 mod thread;
 pub mod wheel;
 mod workloads;

@@ -90,3 +90,16 @@ pub fn read_bounded(path: &Path, max: usize) -> Result<Vec<u8>, ReadError> {
     }
     Ok(bytes)
 }
+
+/// Reads a whole file of at most `max` bytes and parses it.
+///
+/// # Errors
+/// As [`read_bounded`]; [`ReadError::Malformed`] with the path where `parse` fails.
+pub fn read_parsed<T>(
+    path: &Path,
+    max: usize,
+    parse: impl FnOnce(&[u8]) -> Result<T, Malformed>,
+) -> Result<T, ReadError> {
+    let bytes = read_bounded(path, max)?;
+    parse(&bytes).map_err(|what| ReadError::Malformed { path: path.to_owned(), what })
+}

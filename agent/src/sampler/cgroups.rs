@@ -2,6 +2,7 @@
 
 use super::standing::Standing;
 use super::state::Track;
+use super::table::Table;
 use crate::clock::Stamp;
 use crate::history::{History, Split};
 use crate::sources::cgroup::{Details, Kept, Usage, tightest};
@@ -9,7 +10,7 @@ use crate::target::Target;
 use crate::units::{Bytes, Limit};
 use crate::workload::{Owner, owner_of};
 use rustc_hash::FxHashMap;
-use slab::Slab;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -57,43 +58,33 @@ pub struct Ceiling {
 
 #[derive(Debug, Default)]
 pub struct Cgroups {
-    slots: Slab<Cgroup>,
+    table: Table<Cgroup>,
     by_path: FxHashMap<Arc<str>, u32>,
 }
 
+impl Deref for Cgroups {
+    type Target = Table<Cgroup>;
+    fn deref(&self) -> &Table<Cgroup> {
+        &self.table
+    }
+}
+
+impl DerefMut for Cgroups {
+    fn deref_mut(&mut self) -> &mut Table<Cgroup> {
+        &mut self.table
+    }
+}
+
 impl Cgroups {
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.slots.len()
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
-
-    #[must_use]
-    pub fn get(&self, index: u32) -> Option<&Cgroup> {
-        self.slots.get(index as usize)
-    }
-
-    pub fn get_mut(&mut self, index: u32) -> Option<&mut Cgroup> {
-        self.slots.get_mut(index as usize)
-    }
-
     #[must_use]
     pub fn find(&self, path: &str) -> Option<u32> {
         self.by_path.get(path).copied()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (u32, &Cgroup)> {
-        self.slots.iter().map(|(index, c)| (u32::try_from(index).unwrap_or(u32::MAX), c))
-    }
-
     /// Adds a cgroup that is not watched yet.
     pub fn add(&mut self, path: &Arc<str>, history: &mut History, now: Stamp) -> u32 {
         let series = history.open(&Target::Cgroup(Arc::clone(path)), now);
-        let slot = self.slots.insert(Cgroup {
+        let index = self.table.insert(Cgroup {
             track: Track::new(series, now),
             kept: None,
             path: Arc::clone(path),
@@ -107,13 +98,12 @@ impl Cgroups {
             standing: Standing::default(),
             seen_at: now,
         });
-        let index = u32::try_from(slot).unwrap_or(u32::MAX);
         self.by_path.insert(Arc::clone(path), index);
         index
     }
 
     pub fn remove(&mut self, index: u32) -> Option<Cgroup> {
-        let cgroup = self.slots.try_remove(index as usize)?;
+        let cgroup = self.table.remove(index)?;
         self.by_path.remove(&cgroup.path);
         Some(cgroup)
     }

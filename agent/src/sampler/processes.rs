@@ -2,13 +2,14 @@
 
 use super::standing::Standing;
 use super::state::Track;
+use super::table::Table;
 use crate::clock::Stamp;
 use crate::history::History;
 use crate::sources::process::{Details, Identity, Kept, SmapsRollup};
 use crate::target::{ProcessId, Target};
 use crate::units::Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
-use slab::Slab;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// The part that every reading touches; the rest is behind one pointer.
@@ -81,7 +82,7 @@ impl Particulars {
 
 #[derive(Debug, Default)]
 pub struct Processes {
-    slots: Slab<Process>,
+    table: Table<Process>,
     by_pid: FxHashMap<u32, u32>,
     /// Kernel threads: they hold no memory of their own.
     pub kernel_threads: FxHashSet<u32>,
@@ -89,26 +90,20 @@ pub struct Processes {
     names: FxHashSet<Arc<str>>,
 }
 
+impl Deref for Processes {
+    type Target = Table<Process>;
+    fn deref(&self) -> &Table<Process> {
+        &self.table
+    }
+}
+
+impl DerefMut for Processes {
+    fn deref_mut(&mut self) -> &mut Table<Process> {
+        &mut self.table
+    }
+}
+
 impl Processes {
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.slots.len()
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
-
-    #[must_use]
-    pub fn get(&self, index: u32) -> Option<&Process> {
-        self.slots.get(index as usize)
-    }
-
-    pub fn get_mut(&mut self, index: u32) -> Option<&mut Process> {
-        self.slots.get_mut(index as usize)
-    }
-
     #[must_use]
     pub fn index_of(&self, pid: u32) -> Option<u32> {
         self.by_pid.get(&pid).copied()
@@ -117,14 +112,6 @@ impl Processes {
     #[must_use]
     pub fn by_pid(&self, pid: u32) -> Option<&Process> {
         self.get(self.index_of(pid)?)
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = (u32, &Process)> {
-        self.slots.iter().map(|(index, p)| (u32::try_from(index).unwrap_or(u32::MAX), p))
-    }
-
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Process> {
-        self.slots.iter_mut().map(|(_, process)| process)
     }
 
     /// Adds a process that is not watched yet. Its place in cgroup and workload is the caller's.
@@ -148,14 +135,13 @@ impl Processes {
             standing: Standing::default(),
         };
         let track = Track::new(series, now);
-        let slot = self.slots.insert(Process { track, kept: None, facts: Box::new(facts) });
-        let index = u32::try_from(slot).unwrap_or(u32::MAX);
+        let index = self.table.insert(Process { track, kept: None, facts: Box::new(facts) });
         self.by_pid.insert(identity.id.pid, index);
         index
     }
 
     pub fn remove(&mut self, index: u32) -> Option<Process> {
-        let process = self.slots.try_remove(index as usize)?;
+        let process = self.table.remove(index)?;
         self.by_pid.remove(&process.facts.id.pid);
         Some(process)
     }

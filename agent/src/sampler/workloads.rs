@@ -3,13 +3,14 @@
 
 use super::standing::Standing;
 use super::state::Track;
+use super::table::Table;
 use crate::clock::Stamp;
 use crate::history::{History, Split};
 use crate::target::Target;
 use crate::workload::Owner;
 use rustc_hash::FxHashMap;
-use slab::Slab;
 use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,34 +117,24 @@ impl Workload {
 
 #[derive(Debug, Default)]
 pub struct Workloads {
-    slots: Slab<Workload>,
+    table: Table<Workload>,
     by_name: FxHashMap<Arc<str>, u32>,
 }
 
+impl Deref for Workloads {
+    type Target = Table<Workload>;
+    fn deref(&self) -> &Table<Workload> {
+        &self.table
+    }
+}
+
+impl DerefMut for Workloads {
+    fn deref_mut(&mut self) -> &mut Table<Workload> {
+        &mut self.table
+    }
+}
+
 impl Workloads {
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.slots.len()
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
-
-    #[must_use]
-    pub fn get(&self, index: u32) -> Option<&Workload> {
-        self.slots.get(index as usize)
-    }
-
-    pub fn get_mut(&mut self, index: u32) -> Option<&mut Workload> {
-        self.slots.get_mut(index as usize)
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &Workload> {
-        self.slots.iter().map(|(_, workload)| workload)
-    }
-
     #[must_use]
     pub fn find(&self, name: &str) -> Option<u32> {
         self.by_name.get(name).copied()
@@ -157,11 +148,10 @@ impl Workloads {
         history: &mut History,
         now: Stamp,
     ) -> Option<u32> {
-        let index = u32::try_from(self.slots.vacant_key()).ok()?;
-        if self.slots.len() >= WORKLOADS_MAX {
+        if self.table.len() >= WORKLOADS_MAX {
             return None;
         }
-        self.slots.insert(Workload {
+        let index = self.table.insert(Workload {
             name: Arc::clone(name),
             owner: Arc::clone(owner),
             track: Track::new(history.open(&Target::Workload(Arc::clone(name)), now), now),
@@ -181,7 +171,7 @@ impl Workloads {
 
     /// The cgroup at `index` is no more.
     pub fn cgroup_removed(&mut self, index: u32) {
-        for (_, workload) in &mut self.slots {
+        for workload in self.table.iter_mut() {
             workload.cgroups.retain(|(other, _)| *other != index);
             if workload.cgroup == Some(index) {
                 workload.cgroup = None;
@@ -193,7 +183,7 @@ impl Workloads {
     pub fn expire(&mut self, now: Stamp, history: &mut History) -> Vec<Target> {
         let by_name = &mut self.by_name;
         let mut ended = Vec::new();
-        self.slots.retain(|_, workload| {
+        self.table.retain(|workload| {
             let kept = workload.empty_since.is_none_or(|since| now.since(since) < EMPTY_KEPT);
             if !kept {
                 history.close(workload.track.series, now);

@@ -29,12 +29,16 @@ impl Agent {
         let begun = Instant::now();
         let child = command.spawn().map_err(|e| format!("plimsoll: {e}"))?;
         let mut agent = Self { child, state_dir, ready_after: Duration::ZERO };
-        while !ready() {
-            if begun.elapsed() > Duration::from_secs(30) {
-                return Err("the agent was not ready within 30 s".to_owned());
-            }
+        loop {
+            // Whoever else listens there would be measured in its place.
             if let Ok(Some(status)) = agent.child.try_wait() {
                 return Err(format!("the agent ended: {status}"));
+            }
+            if ready() {
+                break;
+            }
+            if begun.elapsed() > Duration::from_secs(30) {
+                return Err("the agent was not ready within 30 s".to_owned());
             }
             std::thread::park_timeout(Duration::from_millis(5));
         }

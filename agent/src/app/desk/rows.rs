@@ -162,8 +162,8 @@ pub(super) fn verdicts(
     let workloads = state
         .workloads
         .iter()
-        .filter(|w| chosen(TargetKind::Workload, &w.standing))
-        .map(|w| Target::Workload(std::sync::Arc::clone(&w.name)));
+        .filter(|(_, w)| chosen(TargetKind::Workload, &w.standing))
+        .map(|(_, w)| w.target());
     let node = chosen(TargetKind::Node, &state.node.standing).then_some(Target::Node);
     processes
         .chain(cgroups)

@@ -1,7 +1,7 @@
 //! `/proc/buddyinfo`: the free blocks of each zone by order, and what that says of fragmentation.
 
 use super::text::{lines, number, words, zone_header};
-use crate::sources::{Malformed, ReadError, Roots, read_bounded};
+use crate::sources::{Malformed, ReadError, Roots, read_parsed};
 
 const FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// More than any kernel has (x86 11, arm64 with 64 KiB pages 14).
@@ -64,11 +64,9 @@ pub fn unusable_free_index(free_blocks: &[u64], order: u32) -> f64 {
 /// Reads `/proc/buddyinfo`.
 ///
 /// # Errors
-/// As [`read_bounded`] and [`parse`].
+/// As [`read_parsed`].
 pub fn read(roots: &Roots) -> Result<Vec<Buddy>, ReadError> {
-    let path = roots.proc.join("buddyinfo");
-    let bytes = read_bounded(&path, FILE_BYTES_MAX)?;
-    parse(&bytes).map_err(|what| ReadError::Malformed { path, what })
+    read_parsed(&roots.proc.join("buddyinfo"), FILE_BYTES_MAX, parse)
 }
 
 #[cfg(test)]

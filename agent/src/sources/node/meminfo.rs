@@ -1,7 +1,7 @@
 //! `/proc/meminfo`: how the node's memory is used, in the kernel's own words.
 
 use super::text::{lines, name, number, words};
-use crate::sources::{Malformed, ReadError, Roots, read_bounded};
+use crate::sources::{Malformed, ReadError, Roots, read_parsed};
 use crate::units::Bytes;
 use std::collections::BTreeMap;
 
@@ -130,11 +130,9 @@ pub(super) fn field(line: &[u8]) -> Option<(&[u8], u64)> {
 /// Reads `/proc/meminfo`.
 ///
 /// # Errors
-/// As [`read_bounded`] and [`parse`].
+/// As [`read_parsed`].
 pub fn read(roots: &Roots) -> Result<Meminfo, ReadError> {
-    let path = roots.proc.join("meminfo");
-    let bytes = read_bounded(&path, FILE_BYTES_MAX)?;
-    parse(&bytes).map_err(|what| ReadError::Malformed { path, what })
+    read_parsed(&roots.proc.join("meminfo"), FILE_BYTES_MAX, parse)
 }
 
 #[cfg(test)]

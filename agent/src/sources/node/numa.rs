@@ -2,7 +2,7 @@
 
 use super::meminfo::field;
 use super::text::{lines, number};
-use crate::sources::{Malformed, ReadError, Roots, read_bounded};
+use crate::sources::{Malformed, ReadError, Roots, read_parsed};
 use crate::units::Bytes;
 
 const FILE_BYTES_MAX: usize = 64 * 1024;
@@ -55,7 +55,7 @@ fn node_field(line: &[u8]) -> Option<(u32, &[u8], u64)> {
 /// Reads every node, in order. A node that is taken away meanwhile is left out.
 ///
 /// # Errors
-/// [`ReadError::Absent`] on a kernel without NUMA; else as [`read_bounded`] and [`parse`].
+/// [`ReadError::Absent`] on a kernel without NUMA; else as [`read_parsed`].
 pub fn read(roots: &Roots) -> Result<Vec<NumaNode>, ReadError> {
     let mut nodes = Vec::new();
     for (name, dir) in super::subdirectories(&roots.sys.join("devices/system/node"))? {
@@ -63,11 +63,8 @@ pub fn read(roots: &Roots) -> Result<Vec<NumaNode>, ReadError> {
         if !is_node || nodes.len() == NODES_MAX {
             continue;
         }
-        let path = dir.join("meminfo");
-        match read_bounded(&path, FILE_BYTES_MAX) {
-            Ok(bytes) => {
-                nodes.push(parse(&bytes).map_err(|what| ReadError::Malformed { path, what })?);
-            }
+        match read_parsed(&dir.join("meminfo"), FILE_BYTES_MAX, parse) {
+            Ok(node) => nodes.push(node),
             Err(ReadError::Absent(_) | ReadError::Gone) => {}
             Err(error) => return Err(error),
         }

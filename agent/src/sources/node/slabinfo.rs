@@ -1,7 +1,7 @@
 //! `/proc/slabinfo`: what the kernel's own object caches hold. Readable by root only.
 
 use super::text::{lines, name, number, words};
-use crate::sources::{Malformed, ReadError, Roots, read_bounded};
+use crate::sources::{Malformed, ReadError, Roots, read_parsed};
 use crate::units::{Bytes, Pages};
 
 const FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -73,11 +73,9 @@ fn cache(line: &[u8], page_size: Bytes) -> Option<Slab> {
 /// dentries), so once a minute is often enough.
 ///
 /// # Errors
-/// [`ReadError::Denied`] unless root; else as [`read_bounded`] and [`parse`].
+/// [`ReadError::Denied`] unless root; else as [`read_parsed`].
 pub fn read(roots: &Roots, page_size: Bytes) -> Result<Vec<Slab>, ReadError> {
-    let path = roots.proc.join("slabinfo");
-    let bytes = read_bounded(&path, FILE_BYTES_MAX)?;
-    parse(&bytes, page_size).map_err(|what| ReadError::Malformed { path, what })
+    read_parsed(&roots.proc.join("slabinfo"), FILE_BYTES_MAX, |bytes| parse(bytes, page_size))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Keeps the counters named here and drops the rest (some 190 lines on Linux 6.18).
 
 use super::text::{lines, name, number, words};
-use crate::sources::{Malformed, ReadError, Roots, read_bounded};
+use crate::sources::{Malformed, ReadError, Roots, read_parsed};
 use std::collections::BTreeMap;
 
 const FILE_BYTES_MAX: usize = 256 * 1024;
@@ -59,11 +59,9 @@ fn is_kept(key: &[u8]) -> bool {
 /// Reads `/proc/vmstat`.
 ///
 /// # Errors
-/// As [`read_bounded`] and [`parse`].
+/// As [`read_parsed`].
 pub fn read(roots: &Roots) -> Result<Vmstat, ReadError> {
-    let path = roots.proc.join("vmstat");
-    let bytes = read_bounded(&path, FILE_BYTES_MAX)?;
-    parse(&bytes).map_err(|what| ReadError::Malformed { path, what })
+    read_parsed(&roots.proc.join("vmstat"), FILE_BYTES_MAX, parse)
 }
 
 #[cfg(test)]

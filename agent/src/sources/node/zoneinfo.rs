@@ -3,7 +3,7 @@
 //! Keeps the handful of figures named here; the per-node statistics are in `/proc/vmstat` too.
 
 use super::text::{lines, number, words, zone_header};
-use crate::sources::{Malformed, ReadError, Roots, read_bounded};
+use crate::sources::{Malformed, ReadError, Roots, read_parsed};
 use crate::units::Pages;
 
 /// A machine with hundreds of CPUs and several nodes prints a pageset for each pair.
@@ -60,11 +60,9 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<ZoneInfo>, Malformed> {
 /// Reads `/proc/zoneinfo`.
 ///
 /// # Errors
-/// As [`read_bounded`] and [`parse`].
+/// As [`read_parsed`].
 pub fn read(roots: &Roots) -> Result<Vec<ZoneInfo>, ReadError> {
-    let path = roots.proc.join("zoneinfo");
-    let bytes = read_bounded(&path, FILE_BYTES_MAX)?;
-    parse(&bytes).map_err(|what| ReadError::Malformed { path, what })
+    read_parsed(&roots.proc.join("zoneinfo"), FILE_BYTES_MAX, parse)
 }
 
 #[cfg(test)]
