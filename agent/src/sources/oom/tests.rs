@@ -116,26 +116,6 @@ fn a_kill_that_a_process_feigns_is_not_believed() {
     }
 }
 
-/// Prints what a drain costs; run with `--no-capture` to see it.
-#[test]
-fn a_drain_that_finds_nothing_is_cheap() {
-    let Ok(mut log) = OomLog::open(&Roots::default()) else {
-        eprintln!("skipped: no kernel log");
-        return;
-    };
-    let mut by_syslog = open_syslog();
-    let mut kills = Vec::new();
-    for (log, rounds) in [(&mut log, 1000), (&mut by_syslog, 20)] {
-        let started = std::time::Instant::now();
-        for _ in 0..rounds {
-            log.drain(&mut kills).unwrap();
-        }
-        let each = started.elapsed() / rounds;
-        eprintln!("drain by {}: {each:?}", log.how());
-        assert!(each < std::time::Duration::from_millis(50), "{each:?}");
-    }
-}
-
 #[test]
 fn the_advice_names_what_would_help() {
     let proc = tempfile::tempdir().unwrap();
