@@ -214,7 +214,7 @@ pub fn verdict_of(state: &State, target: &Target) -> Option<Verdict> {
             let mut label = label(target);
             let cgroup = workload.cgroup.and_then(|i| state.cgroups.get(i));
             label.cgroup = cgroup.map(|c| c.path.to_string());
-            label.labels.extend(workload.owner.labels.clone());
+            label.labels.extend(workload.labels(cgroup));
             label.labels.insert("workload".into(), name.to_string());
             label.labels.insert("processes".into(), workload.members.to_string());
             (&workload.standing, label, ceiling(state, workload.cgroup).0)
@@ -246,7 +246,9 @@ fn process_label(state: &State, process: &super::Process) -> TargetLabel {
         label.labels.insert("exe".into(), exe.to_string());
     }
     if let Some(workload) = facts.workload.and_then(|i| state.workloads.get(i)) {
-        label.labels.extend(workload.owner.labels.clone());
+        // Its own cgroup's: a workload's processes may be in several containers of a pod.
+        let cgroup = facts.cgroup.and_then(|i| state.cgroups.get(i));
+        label.labels.extend(workload.labels(cgroup));
         label.labels.insert("workload".into(), workload.name.to_string());
     }
     label

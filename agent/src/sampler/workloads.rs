@@ -1,15 +1,16 @@
 //! Workloads: the sum of the processes that run one program for one owner. They outlive their
 //! processes, so that a leak carried across restarts has a history.
 
+use super::cgroups::Cgroup;
 use super::standing::Standing;
 use super::state::Track;
 use super::table::Table;
 use crate::clock::Stamp;
 use crate::history::{History, Split};
 use crate::target::Target;
-use crate::workload::Owner;
+use crate::workload::{Owner, OwnerKind};
 use rustc_hash::FxHashMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +48,18 @@ impl Workload {
     #[must_use]
     pub fn target(&self) -> Target {
         Target::Workload(Arc::clone(&self.name))
+    }
+
+    /// Whose it is, by what is known of `cgroup`, the one that it or a process of it is in. Without
+    /// one, a pod's workload has no container: its processes may be in several, one after the
+    /// other or at once.
+    #[must_use]
+    pub fn labels(&self, cgroup: Option<&Cgroup>) -> BTreeMap<String, String> {
+        let mut labels = cgroup.map_or(&self.owner, |cgroup| &cgroup.owner).labels.clone();
+        if cgroup.is_none() && self.owner.kind == OwnerKind::Pod {
+            labels.retain(|key, _| !key.starts_with("container."));
+        }
+        labels
     }
 
     /// Deaths by signal or failure within the last hour.
@@ -200,8 +213,27 @@ impl Workloads {
 mod tests {
     use super::*;
     use crate::history::HistoryParams;
+    use crate::sampler::cgroups::Cgroups;
     use crate::units::Bytes;
     use crate::workload::owner_of;
+
+    #[test]
+    fn a_process_has_the_labels_of_its_own_container_and_the_pods_workload_those_of_none() {
+        let mut history = History::new(HistoryParams { ram_budget: Bytes::mib(1) });
+        let (mut workloads, mut cgroups) = (Workloads::default(), Cgroups::default());
+        let pod = "/kubepods.slice/kubepods-pod2f1c3a54_9d0b_4c57_8a3e_6f0f4a8a1b22.slice";
+        let path = |id: &str| format!("{pod}/cri-containerd-{}.scope", id.repeat(64)).into();
+        let [first, second] = ["a", "b"].map(|id| cgroups.add(&path(id), &mut history, Stamp(0)));
+        let owner = Arc::clone(&cgroups.get(first).unwrap().owner);
+        let index = workloads.add(&"pod/java".into(), &owner, &mut history, Stamp(0)).unwrap();
+        let workload = workloads.get(index).unwrap();
+        let container = |cgroup| workload.labels(cgroup).get("container.id").cloned();
+        assert_eq!(container(cgroups.get(first)), Some("a".repeat(64)));
+        assert_eq!(container(cgroups.get(second)), Some("b".repeat(64)));
+        assert_eq!(container(None), None);
+        let uid = workload.labels(None).remove("k8s.pod.uid");
+        assert_eq!(uid.as_deref(), Some("2f1c3a54-9d0b-4c57-8a3e-6f0f4a8a1b22"));
+    }
 
     #[test]
     fn a_workload_has_the_limit_of_its_cgroup_only_while_all_its_processes_are_in_that_one() {

@@ -88,6 +88,7 @@ pub(super) fn process_detail(state: &State, of: &Process) -> ProcessDetail {
 pub(super) fn cgroup(state: &State, cgroup: &Cgroup) -> CgroupView {
     let usage = cgroup.usage.as_ref();
     let details = cgroup.details.as_deref();
+    let peak = details.and_then(|d| d.peak);
     CgroupView {
         id: cgroup.target().to_string(),
         path: cgroup.path.to_string(),
@@ -102,7 +103,8 @@ pub(super) fn cgroup(state: &State, cgroup: &Cgroup) -> CgroupView {
         shmem_bytes: usage.and_then(|u| u.shmem),
         kernel_bytes: usage.and_then(|u| u.kernel).or(details.and_then(|d| d.kernel)),
         swap_bytes: usage.and_then(|u| u.swap).or(details.and_then(|d| d.swap)),
-        peak_bytes: details.and_then(|d| d.peak),
+        // The peak is read less often than the usage, which may have passed it since.
+        peak_bytes: peak.map(|peak| usage.map_or(peak, |u| u.usage.max(peak))),
         max_bytes: cgroup.max(),
         high_bytes: details.map_or(Limit::Max, |d| d.high),
         low_bytes: details.and_then(|d| d.low),

@@ -102,9 +102,17 @@ mod tests {
     use super::*;
     use crate::sources::cgroup::testbed::{Memcg, Tree, V2_CONTROLLERS, live_v1};
 
-    const STAT: &str = include_str!("../../../fixtures/cgroup/v2-6.12.memory.stat");
-    const EVENTS: &str = include_str!("../../../fixtures/cgroup/v2-6.12.memory.events");
-    const LOCAL: &str = include_str!("../../../fixtures/cgroup/v2-6.12.memory.events.local");
+    /// The files of one captured v2 cgroup, by name.
+    macro_rules! captured {
+        ($cgroup:literal: $($name:literal)*) => {
+            [$(($name, include_str!(concat!("../../../fixtures/cgroup/", $cgroup, "/", $name)))),*]
+        };
+        ($cgroup:literal) => {
+            captured!($cgroup: "memory.stat" "memory.max" "memory.high" "memory.low" "memory.min"
+                "memory.swap.max" "memory.swap.current" "memory.peak" "memory.events"
+                "memory.events.local" "memory.pressure")
+        };
+    }
 
     fn v2(files: &[(&str, &str)]) -> Result<Details, ReadError> {
         let tree = Tree::new();
@@ -120,37 +128,41 @@ mod tests {
     }
 
     #[test]
-    fn every_file_of_a_6_12_kernel_is_read() {
-        let details = v2(&[
-            ("memory.max", "536870912\n"),
-            ("memory.high", "max\n"),
-            ("memory.low", "0\n"),
-            ("memory.min", "max\n"),
-            ("memory.swap.max", "0\n"),
-            ("memory.swap.current", "4096\n"),
-            ("memory.peak", "536936448\n"),
-            ("memory.events", EVENTS),
-            ("memory.events.local", LOCAL),
-            ("memory.stat", STAT),
-            (
-                "memory.pressure",
-                "some avg10=1.53 avg60=0.87 avg300=0.20 total=1250000\n\
-                 full avg10=0.50 avg60=0.25 avg300=0.06 total=500000\n",
-            ),
-            ("cgroup.procs", "101\n0\n103\n"),
-        ])
-        .unwrap();
-        assert_eq!((details.max, details.high), (Limit::At(Bytes::mib(512)), Limit::Max));
-        assert_eq!((details.low, details.min), (Some(Bytes(0)), Some(Bytes(u64::MAX))));
-        assert_eq!(details.swap_max, Limit::At(Bytes::ZERO));
-        assert_eq!(details.swap, Some(Bytes(4096)));
-        assert_eq!(details.peak, Some(Bytes(536_936_448)));
-        assert_eq!(details.kernel, Some(Bytes(3_973_120)));
-        assert_eq!((details.events["high"], details.events["oom_kill"]), (311, 3));
+    fn a_pod_on_6_12_whose_container_was_killed_and_throttled_is_read_whole() {
+        let details = v2(&captured!("v2-6.12-pod")).unwrap();
+        assert_eq!((details.max, details.high), (Limit::At(Bytes::mib(32)), Limit::Max));
+        assert_eq!((details.low, details.min), (Some(Bytes::mib(4)), Some(Bytes::ZERO)));
+        assert_eq!(details.swap_max, Limit::At(Bytes::mib(4)));
+        assert_eq!(details.swap, Some(Bytes(4_030_464)));
+        assert_eq!(details.peak, Some(Bytes::mib(32)));
+        assert_eq!(details.kernel, Some(Bytes(798_720)));
+        let counts = [("low", 0), ("high", 269), ("max", 38), ("oom", 1)];
+        let kills = [("oom_kill", 1), ("oom_group_kill", 0)];
+        assert_eq!(details.events, events(&[&counts[..], &kills[..]].concat()));
+        // The limit is the pod's; the victim and the throttling were the container's.
         let local = details.events_local.unwrap();
-        assert_eq!((local["high"], local["max"]), (0, 1427));
+        assert_eq!((local["max"], local["oom_kill"], local["high"]), (38, 0, 0));
         let psi = details.psi.unwrap();
-        assert_eq!((psi.some.avg10, psi.full.unwrap().avg300), (1.53, 0.06));
+        assert_eq!((psi.some.avg10, psi.full.unwrap().avg300), (15.29, 1.48));
+        assert_eq!(psi.some.total.as_micros(), 4_951_535);
+    }
+
+    #[test]
+    fn a_container_on_6_1_may_have_peaked_above_its_pods_limit() {
+        let details = v2(&captured!("v2-6.1-container")).unwrap();
+        assert_eq!((details.max, details.high), (Limit::Max, Limit::At(Bytes::mib(29))));
+        assert_eq!((details.low, details.min), (Some(Bytes::mib(4)), Some(Bytes::mib(1))));
+        assert_eq!((details.swap_max, details.swap), (Limit::Max, Some(Bytes(4_194_304))));
+        // A charge is counted in the cgroup before it is refused above it.
+        assert_eq!(details.peak, Some(Bytes(33_808_384)));
+        assert_eq!((details.events["high"], details.events["oom_kill"]), (180, 1));
+        assert_eq!(details.events_local, Some(details.events));
+    }
+
+    #[test]
+    fn protection_of_everything_is_the_largest_number() {
+        let details = v2(&[("memory.stat", "anon 1\n"), ("memory.min", "max\n")]).unwrap();
+        assert_eq!(details.min, Some(Bytes(u64::MAX)));
     }
 
     #[test]

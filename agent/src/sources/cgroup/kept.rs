@@ -92,24 +92,23 @@ mod tests {
     use super::*;
     use crate::sources::cgroup::testbed::{Memcg, Tree, V2_CONTROLLERS, live_v1};
 
-    const STAT_6_1: &str = include_str!("../../../fixtures/cgroup/v2-6.1.memory.stat");
+    const STAT: &str = include_str!("../../../fixtures/cgroup/v2-6.1-container/memory.stat");
+    const CURRENT: &str = include_str!("../../../fixtures/cgroup/v2-6.1-container/memory.current");
+    const ROOT_STAT: &str = include_str!("../../../fixtures/cgroup/v2-6.12-root.memory.stat");
 
     #[test]
     fn v2_usage_and_its_parts_come_from_two_files() {
         let tree = Tree::new();
         tree.write("sys/fs/cgroup/cgroup.controllers", V2_CONTROLLERS);
-        tree.write("sys/fs/cgroup/a/memory.stat", STAT_6_1);
-        tree.write("sys/fs/cgroup/a/memory.current", "1360003072\n");
+        tree.write("sys/fs/cgroup/a/memory.stat", STAT);
+        tree.write("sys/fs/cgroup/a/memory.current", CURRENT);
         let layout = Layout::detect(&tree.roots()).unwrap();
         let kept = Kept::open(&layout, "/a").unwrap();
         let mut buf = Vec::new();
         let usage = kept.read(&mut buf).unwrap();
-        assert_eq!(usage.usage, Bytes(1_360_003_072));
-        assert_eq!(usage.working_set(), Bytes(1_360_003_072 - 612_368_384));
-        assert_eq!(
-            usage.unreclaimable(),
-            Some(Bytes(412_090_368 + 67_108_864 + 41_615_360 - 27_648_512 + 8192))
-        );
+        assert_eq!(usage.usage, Bytes(26_087_424));
+        assert_eq!(usage.working_set(), Bytes(26_087_424 - 2_342_912));
+        assert_eq!(usage.unreclaimable(), Some(Bytes(21_909_504 + 1_048_576 + 720_896 - 10_568)));
         tree.write("sys/fs/cgroup/a/memory.current", "77\n");
         assert_eq!(kept.read(&mut buf).unwrap().usage, Bytes(77), "a kept file is read from 0");
         assert_eq!(read_usage_at(&layout, "/a", &mut Vec::new()).unwrap().usage, Bytes(77));
@@ -119,9 +118,10 @@ mod tests {
     fn the_root_of_v2_has_no_usage_of_its_own_and_sums_its_parts() {
         let tree = Tree::new();
         tree.write("sys/fs/cgroup/cgroup.controllers", V2_CONTROLLERS);
-        tree.write("sys/fs/cgroup/memory.stat", "anon 100\nfile 30\nshmem 7\n");
+        tree.write("sys/fs/cgroup/memory.stat", ROOT_STAT);
         let layout = Layout::detect(&tree.roots()).unwrap();
-        assert_eq!(read_usage_at(&layout, "/", &mut Vec::new()).unwrap().usage, Bytes(130));
+        let usage = read_usage_at(&layout, "/", &mut Vec::new()).unwrap();
+        assert_eq!(usage.usage, Bytes(22_253_568 + 5_451_776));
     }
 
     #[test]

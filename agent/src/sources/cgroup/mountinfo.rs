@@ -108,6 +108,8 @@ mod tests {
             parse(private).unwrap()[0],
             mount(MountKind::V1Memory, "/..", "/sys/fs/cgroup/memory")
         );
+        let v2 = include_bytes!("../../../fixtures/cgroup/v2-6.12.mountinfo");
+        assert_eq!(parse(v2).unwrap(), [mount(MountKind::V2, "/", "/sys/fs/cgroup")]);
         let daemonset = include_bytes!("../../../fixtures/cgroup/v2-daemonset.mountinfo");
         assert_eq!(
             parse(daemonset).unwrap(),

@@ -51,32 +51,35 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const V6_1: &[u8] = include_bytes!("../../../fixtures/cgroup/v2-6.1-container/memory.stat");
+    const V6_12: &[u8] = include_bytes!("../../../fixtures/cgroup/v2-6.12-pod/memory.stat");
+
     #[test]
     fn every_part_of_a_6_1_and_a_6_12_kernel_is_found_and_file_is_without_shmem() {
-        let v6_1 = parse(include_bytes!("../../../fixtures/cgroup/v2-6.1.memory.stat")).unwrap();
+        let v6_1 = parse(V6_1).unwrap();
         assert_eq!(
             v6_1,
             Usage {
                 usage: Bytes::ZERO,
-                anon: Some(Bytes(412_090_368)),
-                file: Some(Bytes(838_860_800)),
-                shmem: Some(Bytes(67_108_864)),
-                inactive_file: Some(Bytes(612_368_384)),
-                kernel: Some(Bytes(41_615_360)),
-                kernel_stack: Some(Bytes(2_359_296)),
-                pagetables: Some(Bytes(5_963_776)),
-                percpu: Some(Bytes(233_472)),
-                sock: Some(Bytes(8192)),
-                slab_reclaimable: Some(Bytes(27_648_512)),
-                slab_unreclaimable: Some(Bytes(4_874_240)),
+                anon: Some(Bytes(21_909_504)),
+                file: Some(Bytes(3_391_488 - 1_048_576)),
+                shmem: Some(Bytes(1_048_576)),
+                inactive_file: Some(Bytes(2_342_912)),
+                kernel: Some(Bytes(720_896)),
+                kernel_stack: Some(Bytes(81_920)),
+                pagetables: Some(Bytes(282_624)),
+                percpu: Some(Bytes(0)),
+                sock: Some(Bytes(0)),
+                slab_reclaimable: Some(Bytes(10_568)),
+                slab_unreclaimable: Some(Bytes(113_616)),
                 swap: None,
             }
         );
-        let v6_12 = parse(include_bytes!("../../../fixtures/cgroup/v2-6.12.memory.stat")).unwrap();
-        assert_eq!(v6_12.anon, Some(Bytes(257_949_696)));
-        assert_eq!(v6_12.file, Some(Bytes(12_189_696)));
-        assert_eq!(v6_12.kernel, Some(Bytes(3_973_120)));
-        assert_eq!(v6_12.slab_unreclaimable, Some(Bytes(989_880)));
+        let v6_12 = parse(V6_12).unwrap();
+        assert_eq!(v6_12.anon, Some(Bytes(22_097_920)));
+        assert_eq!(v6_12.file, Some(Bytes(3_391_488 - 1_048_576)));
+        assert_eq!(v6_12.kernel, Some(Bytes(798_720)));
+        assert_eq!(v6_12.slab_unreclaimable, Some(Bytes(125_352)));
     }
 
     #[test]

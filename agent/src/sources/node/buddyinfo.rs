@@ -76,6 +76,9 @@ mod tests {
 
     /// Captured on Linux 6.18 with `cat /proc/buddyinfo`.
     const LINUX_6_18: &[u8] = include_bytes!("../../../fixtures/node/buddyinfo-6.18.txt");
+    /// Captured on Linux 6.1 and 6.12 in a small machine.
+    const LINUX_6_1: &[u8] = include_bytes!("../../../fixtures/node/buddyinfo-6.1.txt");
+    const LINUX_6_12: &[u8] = include_bytes!("../../../fixtures/node/buddyinfo-6.12.txt");
 
     #[test]
     fn every_zone_has_its_blocks_by_order() {
@@ -83,6 +86,19 @@ mod tests {
         let names: Vec<_> = zones.iter().map(|z| (z.node, z.zone.as_str())).collect();
         assert_eq!(names, [(0, "DMA"), (0, "DMA32"), (0, "Normal")]);
         assert_eq!(zones[1].free_blocks, [1, 1, 4, 2, 5, 4, 3, 3, 4, 2, 752]);
+    }
+
+    #[test]
+    fn a_small_machine_has_two_zones_on_6_1_and_6_12() {
+        for (text, dma32) in [
+            (LINUX_6_1, [1, 2, 1, 2, 1, 2, 3, 2, 1, 5, 33]),
+            (LINUX_6_12, [4, 5, 6, 4, 3, 6, 5, 4, 7, 2, 34]),
+        ] {
+            let zones = parse(text).unwrap();
+            let names: Vec<_> = zones.iter().map(|z| z.zone.as_str()).collect();
+            assert_eq!(names, ["DMA", "DMA32"]);
+            assert_eq!(zones[1].free_blocks, dma32);
+        }
     }
 
     #[test]

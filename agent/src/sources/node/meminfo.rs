@@ -142,6 +142,9 @@ mod tests {
 
     /// Captured on Linux 6.18 with `cat /proc/meminfo`.
     const LINUX_6_18: &[u8] = include_bytes!("../../../fixtures/node/meminfo-6.18.txt");
+    /// Captured on Linux 6.1 and 6.12 in a small machine.
+    const LINUX_6_1: &[u8] = include_bytes!("../../../fixtures/node/meminfo-6.1.txt");
+    const LINUX_6_12: &[u8] = include_bytes!("../../../fixtures/node/meminfo-6.12.txt");
     /// Written in the form of Linux 3.10, which lacks MemAvailable.
     const LINUX_3_10: &[u8] = include_bytes!("../../../fixtures/node/meminfo-3.10.txt");
 
@@ -158,6 +161,19 @@ mod tests {
             meminfo.slab().unwrap(),
             meminfo.s_reclaimable().unwrap() + meminfo.s_unreclaim().unwrap()
         );
+    }
+
+    #[test]
+    fn swap_and_what_is_available_are_read_on_6_1_and_6_12() {
+        for (text, fields, total, available, swap_free) in
+            [(LINUX_6_1, 51, 222_620, 168_384, 12_028), (LINUX_6_12, 53, 217_176, 168_380, 12_388)]
+        {
+            let meminfo = parse(text).unwrap();
+            assert_eq!((meminfo.fields.len(), meminfo.mem_total()), (fields, Bytes::kib(total)));
+            assert_eq!(meminfo.mem_available(), Some(Bytes::kib(available)));
+            assert_eq!(meminfo.swap_total(), Some(Bytes::kib(16_380)));
+            assert_eq!(meminfo.bytes("SwapFree"), Some(Bytes::kib(swap_free)));
+        }
     }
 
     #[test]

@@ -80,12 +80,24 @@ mod tests {
 
     /// Captured on Linux 6.18 with `cat /sys/devices/system/node/node0/meminfo`.
     const LINUX_6_18: &[u8] = include_bytes!("../../../fixtures/node/node0-meminfo-6.18.txt");
+    /// Captured on Linux 6.1 and 6.12 in a small machine.
+    const LINUX_6_1: &[u8] = include_bytes!("../../../fixtures/node/node0-meminfo-6.1.txt");
+    const LINUX_6_12: &[u8] = include_bytes!("../../../fixtures/node/node0-meminfo-6.12.txt");
 
     #[test]
     fn a_nodes_used_memory_is_its_total_less_its_free() {
         let node = parse(LINUX_6_18).unwrap();
         assert_eq!((node.node, node.total), (0, Bytes::kib(11_757_772)));
         assert_eq!(node.used, Some(node.total - node.free));
+    }
+
+    #[test]
+    fn the_one_node_of_a_small_machine_is_read_on_6_1_and_6_12() {
+        for (text, total, free) in [(LINUX_6_1, 222_620, 163_876), (LINUX_6_12, 217_176, 170_336)] {
+            let node = parse(text).unwrap();
+            assert_eq!((node.total, node.free), (Bytes::kib(total), Bytes::kib(free)));
+            assert_eq!(node.used, Some(Bytes::kib(total - free)));
+        }
     }
 
     #[test]

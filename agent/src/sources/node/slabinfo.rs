@@ -86,6 +86,9 @@ mod tests {
     const PAGE: Bytes = Bytes(4096);
     /// Captured on Linux 6.18 with `cat /proc/slabinfo`; most caches cut out.
     const LINUX_6_18: &[u8] = include_bytes!("../../../fixtures/node/slabinfo-6.18.txt");
+    /// Captured on Linux 6.1 and 6.12 in a small machine.
+    const LINUX_6_1: &[u8] = include_bytes!("../../../fixtures/node/slabinfo-6.1.txt");
+    const LINUX_6_12: &[u8] = include_bytes!("../../../fixtures/node/slabinfo-6.12.txt");
 
     #[test]
     fn a_caches_bytes_are_its_slabs() {
@@ -95,6 +98,18 @@ mod tests {
         assert_eq!((dentry.active_objects, dentry.objects), (149_269, 149_310));
         assert_eq!((dentry.object_size, dentry.bytes), (Bytes(192), Bytes(7110 * 4096)));
         assert_eq!(find("radix_tree_node").bytes, Bytes(5154 * 2 * 4096));
+    }
+
+    #[test]
+    fn slabs_of_several_pages_are_counted_whole_on_6_1_and_6_12() {
+        for (text, tasks, slabs) in [(LINUX_6_1, 60, 20), (LINUX_6_12, 65, 24)] {
+            let caches = parse(text, PAGE).unwrap();
+            let task_struct = caches.iter().find(|s| s.name == "task_struct").unwrap();
+            assert_eq!(
+                (task_struct.active_objects, task_struct.bytes),
+                (tasks, Bytes(slabs * 8 * 4096))
+            );
+        }
     }
 
     #[test]

@@ -71,6 +71,9 @@ mod tests {
 
     /// Captured on Linux 6.18 with `cat /proc/vmstat`.
     const LINUX_6_18: &[u8] = include_bytes!("../../../fixtures/node/vmstat-6.18.txt");
+    /// Captured on Linux 6.1 and 6.12 in a small machine.
+    const LINUX_6_1: &[u8] = include_bytes!("../../../fixtures/node/vmstat-6.1.txt");
+    const LINUX_6_12: &[u8] = include_bytes!("../../../fixtures/node/vmstat-6.12.txt");
 
     #[test]
     fn the_counters_of_pressure_are_kept_and_gauges_are_not() {
@@ -83,6 +86,18 @@ mod tests {
             assert!(!vmstat.0.contains_key(dropped), "{dropped}");
         }
         assert_eq!(vmstat.0.len(), 39);
+    }
+
+    #[test]
+    fn a_kill_and_swapping_show_on_6_1_and_6_12() {
+        for (text, kept, out, fed_in, scanned) in
+            [(LINUX_6_1, 35, 2014, 22, 12_549), (LINUX_6_12, 37, 79, 25, 4544)]
+        {
+            let vmstat = parse(text).unwrap();
+            assert_eq!((vmstat.oom_kill(), vmstat.0.len()), (Some(1), kept));
+            assert_eq!((vmstat.0["pswpout"], vmstat.0["pswpin"]), (out, fed_in));
+            assert_eq!(vmstat.0["pgscan_anon"], scanned);
+        }
     }
 
     #[test]

@@ -72,6 +72,9 @@ mod tests {
 
     /// Captured on Linux 6.18 with `cat /proc/zoneinfo`.
     const LINUX_6_18: &[u8] = include_bytes!("../../../fixtures/node/zoneinfo-6.18.txt");
+    /// Captured on Linux 6.1 and 6.12 in a small machine.
+    const LINUX_6_1: &[u8] = include_bytes!("../../../fixtures/node/zoneinfo-6.1.txt");
+    const LINUX_6_12: &[u8] = include_bytes!("../../../fixtures/node/zoneinfo-6.12.txt");
 
     #[test]
     fn watermarks_are_the_zones_not_those_of_its_pagesets() {
@@ -83,6 +86,22 @@ mod tests {
         assert_eq!((dma32.high, dma32.managed), (Some(Pages(6662)), Some(Pages(772_915))));
         assert_eq!(dma32.free, Some(Pages(772_915)));
         assert_eq!(zones[4].managed, Some(Pages(0)));
+    }
+
+    #[test]
+    fn zones_without_memory_and_those_with_it_are_read_on_6_1_and_6_12() {
+        for (text, free, marks, managed) in [
+            (LINUX_6_1, 37_161, [427, 533, 639], 51_815),
+            (LINUX_6_12, 38_776, [422, 527, 632], 50_454),
+        ] {
+            let zones = parse(text).unwrap();
+            let names: Vec<_> = zones.iter().map(|z| z.zone.as_str()).collect();
+            assert_eq!(names, ["DMA", "DMA32", "Normal", "Movable", "Device"]);
+            let dma32 = &zones[1];
+            assert_eq!((dma32.free, dma32.managed), (Some(Pages(free)), Some(Pages(managed))));
+            assert_eq!([dma32.min, dma32.low, dma32.high], marks.map(|mark| Some(Pages(mark))));
+            assert_eq!(zones[2].managed, Some(Pages(0)));
+        }
     }
 
     #[test]

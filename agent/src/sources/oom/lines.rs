@@ -70,7 +70,7 @@ fn constraint_of(text: &str) -> Constraint {
     }
 }
 
-/// The kernel prints a uid here with `%d`, so those above 2^31 come as negative numbers.
+/// The kernel prints a uid in the summary and in task rows with `%d`, so those above 2^31 come as negative numbers.
 fn uid_of(printed: i64) -> Option<u32> {
     u32::try_from(printed & 0xffff_ffff).ok()
 }
@@ -185,7 +185,7 @@ pub(super) fn task(message: &str, columns: &[String]) -> Option<TaskDump> {
         rest = tail;
         let count = value.parse::<u64>().ok();
         match column.as_str() {
-            "uid" => task.uid = value.parse().ok(),
+            "uid" => task.uid = value.parse().ok().and_then(uid_of),
             "tgid" => task.tgid = value.parse().ok(),
             "total_vm" => task.total_vm = count.map(Pages),
             "rss" => task.rss = count.map(Pages),

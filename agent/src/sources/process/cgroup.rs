@@ -74,8 +74,17 @@ mod tests {
 
     #[test]
     fn on_v2_the_unified_line_is_it() {
-        let paths = parse(b"0::/kubepods.slice/cri-containerd-1f.scope\n").unwrap();
-        assert_eq!(paths.path(), Some("/kubepods.slice/cri-containerd-1f.scope"));
+        let paths = parse(include_bytes!("../../../fixtures/process/cgroup-v2")).unwrap();
+        let path = paths.path().unwrap();
+        assert!(path.starts_with("/kubepods.slice/kubepods-burstable.slice/"), "{path}");
+        assert!(
+            path.ends_with(
+                "/cri-containerd-5f3a9e0c7b1d2846af90c1b2d3e4f506\
+                                1728394a5b6c7d8e9f0a1b2c3d4e5f60.scope"
+            ),
+            "{path}"
+        );
+        assert_eq!((paths.memory.as_deref(), paths.unified.as_deref()), (None, Some(path)));
     }
 
     #[test]

@@ -108,6 +108,36 @@ mod tests {
     }
 
     #[test]
+    fn the_parts_of_pss_are_told_by_6_1_and_by_6_12() {
+        for (text, pss, anon, shmem) in [
+            (
+                &include_bytes!("../../../fixtures/process/smaps_rollup-6.1")[..],
+                10_551,
+                10_420,
+                130,
+            ),
+            (
+                &include_bytes!("../../../fixtures/process/smaps_rollup-6.12")[..],
+                10_555,
+                10_424,
+                130,
+            ),
+        ] {
+            let rollup = parse(text).unwrap();
+            assert_eq!(rollup.pss, Some(Bytes::kib(pss)));
+            assert_eq!(
+                (rollup.pss_anon, rollup.anonymous),
+                (Some(Bytes::kib(anon)), Some(Bytes::kib(anon)))
+            );
+            assert_eq!(
+                (rollup.pss_file, rollup.pss_shmem),
+                (Some(Bytes::ZERO), Some(Bytes::kib(shmem)))
+            );
+            assert_eq!(rollup.uss(), Some(Bytes::kib(anon)));
+        }
+    }
+
+    #[test]
     fn linux_4_14_lacks_the_parts_of_pss_and_they_are_none() {
         let text = include_bytes!("../../../fixtures/process/smaps_rollup-4.14");
         let rollup = parse(text).unwrap();

@@ -166,6 +166,19 @@ mod tests {
     }
 
     #[test]
+    fn a_process_in_a_pod_whose_name_misleads_is_read_on_6_1_and_6_12() {
+        for (line, pid, ppid, starttime, rss) in [
+            (&include_bytes!("../../../fixtures/process/stat-6.1")[..], 140, 137, 1538, 2884),
+            (&include_bytes!("../../../fixtures/process/stat-6.12")[..], 192, 188, 1573, 2923),
+        ] {
+            let stat = parse(line).unwrap();
+            assert_eq!((stat.pid, stat.comm.as_str()), (pid, "x (y), pid=1 :)"));
+            assert_eq!((stat.ppid, stat.num_threads, stat.starttime), (ppid, 1, starttime));
+            assert_eq!(stat.rss, Pages(rss));
+        }
+    }
+
+    #[test]
     fn a_line_cut_before_rss_is_malformed() {
         let whole = include_bytes!("../../../fixtures/process/stat-bash");
         for cut in [0, 5, 12, 60] {

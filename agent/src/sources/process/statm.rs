@@ -80,6 +80,10 @@ mod tests {
     fn a_captured_line_gives_its_first_three_fields() {
         let statm = parse(include_bytes!("../../../fixtures/process/statm-bash")).unwrap();
         assert_eq!(statm, Statm { size: Pages(1090), resident: Pages(796), shared: Pages(728) });
+        let v6_1 = parse(include_bytes!("../../../fixtures/process/statm-6.1")).unwrap();
+        assert_eq!((v6_1.resident, v6_1.shared), (Pages(2884), Pages(337)));
+        let v6_12 = parse(include_bytes!("../../../fixtures/process/statm-6.12")).unwrap();
+        assert_eq!((v6_12.resident, v6_12.shared), (Pages(2943), Pages(337)));
     }
 
     #[test]

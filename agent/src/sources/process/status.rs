@@ -87,6 +87,22 @@ mod tests {
     }
 
     #[test]
+    fn a_users_process_on_6_1_and_6_12_gives_its_parts() {
+        for (text, rss, anon) in [
+            (&include_bytes!("../../../fixtures/process/status-6.1")[..], 11_536, 10_188),
+            (&include_bytes!("../../../fixtures/process/status-6.12")[..], 11_772, 10_424),
+        ] {
+            let status = parse(text).unwrap();
+            assert_eq!((status.uid, status.threads), (Some(1000), Some(1)));
+            assert_eq!(
+                (status.vm_rss, status.rss_anon),
+                (Some(Bytes::kib(rss)), Some(Bytes::kib(anon)))
+            );
+            assert_eq!(status.rss_shmem, Some(Bytes::kib(1344)));
+        }
+    }
+
+    #[test]
     fn a_kernel_thread_has_no_memory_keys_rather_than_zeros() {
         let status = parse(include_bytes!("../../../fixtures/process/status-kthreadd")).unwrap();
         let expected = Status { uid: Some(0), threads: Some(1), ..Status::default() };

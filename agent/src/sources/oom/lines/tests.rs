@@ -92,6 +92,13 @@ fn a_task_row_is_read_by_the_columns_its_kernel_names() {
 }
 
 #[test]
+fn a_uid_above_2_31_is_negative_in_a_task_row_too() {
+    let columns = columns("[  pid  ]   uid  tgid total_vm      rss name").unwrap();
+    let row = "[    338]    -2   338    46046    42827 postgres";
+    assert_eq!(task(row, &columns).unwrap().uid, Some(4_294_967_294));
+}
+
+#[test]
 fn what_is_no_row_is_none() {
     let columns = vec!["uid".to_owned(), "name".to_owned()];
     for row in ["", "[", "[x] 1 a", "[1]", "[1] 2", "usb 1-1: new device"] {
