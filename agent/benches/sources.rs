@@ -57,7 +57,7 @@ fn processes(roots: &Roots) {
     let id = read_identity(roots, pid).expect("this process is there").id;
     let file = File::open("/proc/self/statm").expect("proc is mounted");
     let mut buffer = [0; 128];
-    let mut bare = || rustix::io::pread(&file, &mut buffer, 0).expect("it can be read");
+    let bare = || rustix::io::pread(&file, &mut buffer, 0).expect("it can be read");
     time("bare pread of statm, kept descriptor", 1000, bare);
     let kept = Kept::open(roots, id).expect("it can be kept");
     time("process: statm, kept descriptor", 1000, || kept.read());
@@ -81,7 +81,7 @@ fn cgroups(roots: &Roots) {
     let Ok(kept) = cgroup::Kept::open(&layout, path) else { return };
     let mut buffer = Vec::new();
     time("cgroup: usage, kept descriptors", 500, || kept.read(&mut buffer));
-    let mut opened = || cgroup::read_usage_at(&layout, path, &mut buffer);
+    let opened = || cgroup::read_usage_at(&layout, path, &mut buffer);
     time("cgroup: usage, opened", 200, opened);
     time("cgroup: limits, events, pressure", 50, || cgroup::read_details(&layout, path));
 }
