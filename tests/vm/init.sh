@@ -1,7 +1,8 @@
 #!/bin/busybox sh
-# Init of the virtual machine that capture.sh boots: makes memory cgroups as kubelet makes them, lets
-# the kernel kill in them and on the whole node, and prints the kernel's files between markers on the
-# console. Only for a machine to throw away: it fills all memory. Needs busybox; brd.ko for swap.
+# Init of the virtual machine that capture.sh boots: makes memory cgroups as kubelet makes them,
+# lets the kernel kill in them and on the whole node, and prints the kernel's files between markers
+# on the console. Only for a machine to throw away: it fills all memory. Needs busybox; brd.ko for
+# swap.
 
 P=/kubepods.slice/kubepods-burstable.slice
 POD=$P/kubepods-burstable-pod2f1c3a54_9d0b_4c57_8a3e_6f0f4a8a1b22.slice

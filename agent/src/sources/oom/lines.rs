@@ -70,7 +70,8 @@ fn constraint_of(text: &str) -> Constraint {
     }
 }
 
-/// The kernel prints a uid in the summary and in task rows with `%d`, so those above 2^31 come as negative numbers.
+/// The kernel prints a uid in the summary and in task rows with `%d`, so those above 2^31 come as
+/// negative numbers.
 fn uid_of(printed: i64) -> Option<u32> {
     u32::try_from(printed & 0xffff_ffff).ok()
 }
