@@ -1,6 +1,6 @@
 //! All that the agent knows at this moment, under one lock.
 
-use super::wheel::{Tick, Wheel};
+use super::wheel::{Due, Tick, Wheel};
 use super::{Cgroups, EventLog, Health, Node, Processes, Workloads};
 use crate::alert::Alerts;
 use crate::clock::{Clock, Stamp};
@@ -143,5 +143,16 @@ impl State {
     pub fn started_at(&self, id: ProcessId) -> Stamp {
         let hz = rustix::param::clock_ticks_per_second().max(1);
         Stamp(i64::try_from(id.start_time.saturating_mul(1000) / hz).unwrap_or(i64::MAX))
+    }
+
+    /// Schedules `what` for one interval after `now`. Where all intervals are forced to be the same,
+    /// all readings fall on the same instants: they can be compared, and one pass over all of them
+    /// finds the kernel's code and data in the cache, which a spread of small ones does not.
+    pub fn schedule(&mut self, what: Due, now: Stamp, interval: Duration) -> Tick {
+        let delay = match self.config.sampling.interval {
+            Some(_) => self.wheel.until_next_multiple(now, interval),
+            None => interval,
+        };
+        self.wheel.add(what, now, delay)
     }
 }

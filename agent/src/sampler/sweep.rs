@@ -162,7 +162,7 @@ fn reschedule_process(state: &mut State, roots: &Roots, index: u32, change: Chan
     let interval = next_interval(&state.config.sampling, &pace);
     let id = facts.id;
     keep_descriptor(state, roots, index, id, interval);
-    let due = state.wheel.add(Due::Process(index), now, interval);
+    let due = state.schedule(Due::Process(index), now, interval);
     if let Some(process) = state.processes.get_mut(index) {
         place(&mut process.track, interval, due, now);
     }
@@ -330,8 +330,10 @@ fn reschedule_cgroup(
     } else if interval >= KEPT_BELOW && cgroup.kept.take().is_some() {
         counters.kept_fds -= 2;
     }
-    let due = state.wheel.add(Due::Cgroup(index), now, interval);
-    place(&mut cgroup.track, interval, due, now);
+    let due = state.schedule(Due::Cgroup(index), now, interval);
+    if let Some(cgroup) = state.cgroups.get_mut(index) {
+        place(&mut cgroup.track, interval, due, now);
+    }
 }
 
 /// Enters a cgroup that the walk found.
@@ -392,7 +394,7 @@ fn visit_workload(state: &mut State, index: u32, tick: Tick, now: Stamp) {
     let shed = state.counters.shed_factor;
     let pace = pace(&workload.track, &workload.standing, change, headroom, shed, now);
     let interval = next_interval(&state.config.sampling, &pace);
-    let due = state.wheel.add(Due::Workload(index), now, interval);
+    let due = state.schedule(Due::Workload(index), now, interval);
     if let Some(workload) = state.workloads.get_mut(index) {
         place(&mut workload.track, interval, due, now);
     }

@@ -11,6 +11,8 @@ use std::time::Duration;
 pub const TICK_MS: u32 = 100;
 /// Ticks in a turn: 204.8 s.
 const SLOTS: u32 = 2048;
+/// Emptied buffers that are kept.
+const SPARE_MAX: usize = 8;
 /// The longest delay that fits a turn.
 pub const DELAY_MAX: Duration = Duration::from_millis(((SLOTS - 2) * TICK_MS) as u64);
 
@@ -32,12 +34,15 @@ pub struct Wheel {
     /// Everything before this tick was taken.
     next: Tick,
     slots: Vec<Vec<(Tick, Due)>>,
+    /// Buffers of slots that were emptied, for the next ones to fill: left in place, each of the
+    /// slots would in time hold room for the largest crowd that ever met in it.
+    spare: Vec<Vec<(Tick, Due)>>,
 }
 
 impl Wheel {
     #[must_use]
     pub fn new(epoch: Stamp) -> Self {
-        Self { epoch, next: Tick(0), slots: vec![Vec::new(); SLOTS as usize] }
+        Self { epoch, next: Tick(0), slots: vec![Vec::new(); SLOTS as usize], spare: Vec::new() }
     }
 
     #[must_use]
@@ -46,11 +51,23 @@ impl Wheel {
         Tick(u32::try_from(ticks).unwrap_or(u32::MAX))
     }
 
+    /// From `now` to the next instant that is a whole number of intervals after the wheel began.
+    #[must_use]
+    pub fn until_next_multiple(&self, now: Stamp, interval: Duration) -> Duration {
+        let interval_ms = interval.as_millis().max(u128::from(TICK_MS));
+        let past_ms = now.since(self.epoch).as_millis() % interval_ms;
+        Duration::from_millis(u64::try_from(interval_ms - past_ms).unwrap_or(u64::MAX))
+    }
+
     /// Schedules `what` for `delay` after `now` and returns the tick at which it will be due.
     pub fn add(&mut self, what: Due, now: Stamp, delay: Duration) -> Tick {
         let ahead = delay.min(DELAY_MAX).as_millis() as u32 / TICK_MS;
         let tick = Tick(self.tick_at(now).0.saturating_add(ahead).max(self.next.0));
-        self.slots[(tick.0 % SLOTS) as usize].push((tick, what));
+        let slot = &mut self.slots[(tick.0 % SLOTS) as usize];
+        if slot.capacity() == 0 {
+            *slot = self.spare.pop().unwrap_or_default();
+        }
+        slot.push((tick, what));
         tick
     }
 
@@ -60,7 +77,11 @@ impl Wheel {
         // After a suspend of the machine one turn holds all there is.
         let from = self.next.0.max(until.0.saturating_sub(SLOTS - 1));
         for tick in from..=until.0 {
-            out.append(&mut self.slots[(tick % SLOTS) as usize]);
+            let mut slot = std::mem::take(&mut self.slots[(tick % SLOTS) as usize]);
+            out.append(&mut slot);
+            if slot.capacity() > 0 && self.spare.len() < SPARE_MAX {
+                self.spare.push(slot);
+            }
         }
         self.next = Tick(until.0.max(self.next.0.saturating_sub(1)) + 1);
     }
@@ -100,6 +121,19 @@ mod tests {
     }
 
     #[test]
+    fn a_crowd_that_comes_every_second_does_not_leave_its_room_in_every_slot() {
+        let mut wheel = Wheel::new(Stamp(0));
+        for second in 0..1_000 {
+            for i in 0..100 {
+                wheel.add(Due::Process(i), Stamp(second * 1000), Duration::from_secs(1));
+            }
+            assert_eq!(due_at(&mut wheel, second * 1000 + 1000).len(), 100);
+        }
+        let room: usize = wheel.slots.iter().chain(&wheel.spare).map(Vec::capacity).sum();
+        assert!(room <= 128 * (1 + SPARE_MAX), "{room} entries");
+    }
+
+    #[test]
     fn nothing_is_lost_when_the_machine_slept_for_many_turns() {
         let mut wheel = Wheel::new(Stamp(0));
         for i in 0..1_000 {
@@ -114,6 +148,16 @@ mod tests {
         assert_eq!(due_at(&mut wheel, 500), []);
         wheel.add(Due::Workload(7), Stamp(450), Duration::ZERO);
         assert_eq!(due_at(&mut wheel, 600), [Due::Workload(7)]);
+    }
+
+    #[test]
+    fn multiples_of_an_interval_are_the_same_instants_for_all() {
+        let wheel = Wheel::new(Stamp(1_050));
+        let second = Duration::from_secs(1);
+        for at in [1_050, 1_051, 1_500, 2_049] {
+            let due = Stamp(at).plus(wheel.until_next_multiple(Stamp(at), second));
+            assert_eq!(due, Stamp(2_050), "from {at}");
+        }
     }
 
     #[test]
