@@ -15,7 +15,8 @@ use crate::sources::connector::{Connector, ProcEvent};
 use crate::sources::process::{Identity, list_pids, read_identity};
 use crate::sources::{ReadError, Roots};
 use crate::workload::workload_name;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +39,9 @@ struct Pending {
 pub struct Discovery {
     pub roots: Roots,
     connector: Option<Connector>,
-    pending: FxHashMap<u32, Pending>,
+    /// In the order of pids: who is admitted, opened and read in the order in which the kernel made
+    /// them is read faster, for their structures lie side by side.
+    pending: BTreeMap<u32, Pending>,
     rescan_wanted: bool,
     pids: Vec<u32>,
     events: Vec<ProcEvent>,
@@ -56,7 +59,7 @@ impl Discovery {
         Self {
             roots,
             connector,
-            pending: FxHashMap::default(),
+            pending: BTreeMap::new(),
             rescan_wanted: true,
             pids: Vec::new(),
             events: Vec::new(),

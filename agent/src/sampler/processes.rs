@@ -5,7 +5,7 @@ use super::state::Track;
 use super::table::Table;
 use crate::clock::Stamp;
 use crate::history::History;
-use crate::sources::process::{Details, Identity, Kept, SmapsRollup};
+use crate::sources::process::{Details, Identity, Kept, SmapsRollup, Statm};
 use crate::target::{ProcessId, Target};
 use crate::units::Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -17,6 +17,9 @@ use std::sync::Arc;
 pub struct Process {
     pub track: Track,
     pub kept: Option<Kept>,
+    /// The reading after which nothing was left to do. As long as the same comes again and no
+    /// judgement is due, a visit ends there, without a look at the facts.
+    pub calm: Option<Statm>,
     pub facts: Box<Facts>,
 }
 
@@ -135,7 +138,8 @@ impl Processes {
             standing: Standing::default(),
         };
         let track = Track::new(series, now);
-        let index = self.table.insert(Process { track, kept: None, facts: Box::new(facts) });
+        let index =
+            self.table.insert(Process { track, kept: None, calm: None, facts: Box::new(facts) });
         self.by_pid.insert(identity.id.pid, index);
         index
     }

@@ -3,10 +3,11 @@
 use super::cadence::{FIRST_INTERVAL, GROWN, Pace, next_interval};
 use super::cgroups;
 use super::discovery::retire;
+use super::judging;
+use super::processes::{Particulars, Process};
 use super::standing::Standing;
 use super::state::{State, Track};
 use super::wheel::{Due, Tick};
-use super::{judging, processes::Particulars};
 use crate::clock::Stamp;
 use crate::history::Split;
 use crate::sources::cgroup::{self, read_details, read_usage_at};
@@ -87,6 +88,10 @@ fn visit_process(
             return false;
         }
     };
+    if process.calm == Some(statm) && process.track.judge_due > tick && descriptor_fits(process) {
+        pass_by(state, index, now);
+        return true;
+    }
     let particulars = process.facts.particulars;
     let split = split_of(statm, &particulars, readers.page_size);
     let before = std::mem::replace(&mut process.track.split, split);
@@ -109,7 +114,43 @@ fn visit_process(
         judging::judge_process(state, index, now);
     }
     reschedule_process(state, roots, index, Change::of(before, split), now);
+    if let Some(process) = state.processes.get_mut(index) {
+        let facts = &process.facts;
+        let done = split == before && !facts.particulars_stale && !facts.standing.is_suspect();
+        process.calm = done.then_some(statm);
+    }
     true
+}
+
+/// The visit to a process that stayed as it was: its run goes on, it is left alone for longer.
+fn pass_by(state: &mut State, index: u32, now: Stamp) {
+    let Some(process) = state.processes.get(index) else { return };
+    let (series, split) = (process.track.series, process.track.split);
+    state.history.push(series, now, split);
+    let pace = Pace {
+        previous: process.track.interval(),
+        elapsed: now.since(process.track.read_at),
+        grown: Bytes::ZERO,
+        shrunk: false,
+        headroom: None,
+        eta_p10: None,
+        suspect: false,
+        shed_factor: state.counters.shed_factor,
+    };
+    let interval = next_interval(&state.config.sampling, &pace);
+    let due = state.schedule(Due::Process(index), now, interval);
+    if let Some(process) = state.processes.get_mut(index) {
+        place(&mut process.track, interval, due, now);
+    }
+}
+
+/// Whether the descriptor is kept or not as the present interval asks for.
+fn descriptor_fits(process: &Process) -> bool {
+    let interval = process.track.interval();
+    match process.kept {
+        Some(_) => interval <= KEPT_BELOW * 2,
+        None => interval >= KEPT_BELOW,
+    }
 }
 
 /// RSS as statm splits it; its `shared` holds file and shmem, told apart by the last `status`.
