@@ -145,9 +145,8 @@ impl State {
         Stamp(i64::try_from(id.start_time.saturating_mul(1000) / hz).unwrap_or(i64::MAX))
     }
 
-    /// Schedules `what` for one interval after `now`. Where all intervals are forced to be the same,
-    /// all readings fall on the same instants: they can be compared, and one pass over all of them
-    /// finds the kernel's code and data in the cache, which a spread of small ones does not.
+    /// Schedules `what` for one interval after `now`. Where all intervals are forced to be the
+    /// same, all readings fall on the same instants, so that they can be compared.
     pub fn schedule(&mut self, what: Due, now: Stamp, interval: Duration) -> Tick {
         let delay = match self.config.sampling.interval {
             Some(_) => self.wheel.until_next_multiple(now, interval),
