@@ -87,8 +87,8 @@ pub struct SamplerHandle {
 }
 
 impl SamplerHandle {
-    /// Comes when the thread is no more, though nobody stopped it: it panicked. An agent that goes on
-    /// answering from what was read last would be worse than none.
+    /// Comes when the thread is no more, though nobody stopped it: it panicked. An agent that goes
+    /// on answering from what was read last would be worse than none.
     pub async fn ended(&mut self) {
         // The sender is never used: that it is dropped is the message.
         let _ = (&mut self.ended).await;
