@@ -7,6 +7,7 @@ mod ask;
 mod doctor;
 mod generate;
 mod leaks;
+mod replay;
 mod settings;
 mod text;
 mod top;
@@ -14,6 +15,7 @@ mod top;
 pub use doctor::DoctorArgs;
 pub use generate::{GenerateArgs, What};
 pub use leaks::LeaksArgs;
+pub use replay::ReplayArgs;
 pub use settings::{CheckArgs, RunArgs};
 pub use top::TopArgs;
 
@@ -113,6 +115,8 @@ pub enum Tool {
     Leaks(LeaksArgs),
     /// Check what the agent can see on this machine, and say what would give more
     Doctor(DoctorArgs),
+    /// Run the detector over a recorded trace and write what it would have said
+    Replay(ReplayArgs),
     /// Check a configuration file and tell everything that is wrong with it
     CheckConfig(CheckArgs),
     /// Print the configuration that holds, and where each value comes from
@@ -166,6 +170,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Ask(#[from] ask::AskError),
     #[error("{0}")]
+    Replay(String),
+    #[error("{0}")]
     Json(#[from] serde_json::Error),
 }
 
@@ -176,6 +182,7 @@ pub fn execute(tool: Tool, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
         Tool::Top(args) => top::top(&args, out),
         Tool::Leaks(args) => leaks::leaks(&args, out),
         Tool::Doctor(args) => doctor::doctor(&args, env, out),
+        Tool::Replay(args) => replay::run(&args, out, err),
         Tool::CheckConfig(args) => settings::check(&args, env, out),
         Tool::PrintConfig(args) => settings::print(&args, env, out),
         Tool::Generate(args) => generate::generate(&args, Cli::command(), out),

@@ -23,6 +23,7 @@ mod kills;
 mod node;
 mod processes;
 mod rounds;
+pub mod schedule;
 mod standing;
 mod state;
 mod sweep;

@@ -7,13 +7,9 @@ use crate::alert;
 use crate::clock::Stamp;
 use crate::target::{Target, TargetKind};
 use crate::units::{Bytes, Limit};
-use crate::verdict::{Cause, Facts, State as Judgement, TargetLabel, Verdict, judge};
+use crate::verdict::{Cause, Facts, State as Judgement, TargetLabel, Verdict};
 use crate::view::EventKind;
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-/// A changed target waits no longer than this for its judgement.
-pub const CHANGED_JUDGED_WITHIN: Duration = Duration::from_secs(2);
 
 pub fn judge_process(state: &mut State, index: u32, now: Stamp) {
     let Some(process) = state.processes.get(index) else { return };
@@ -113,10 +109,8 @@ fn settle(state: &mut State, at: Option<Due>, target: &Target, facts: &Facts, no
     let (track, mut standing) = (*track, std::mem::take(standing));
     let before = standing.state();
     let window = state.history.window(track.series);
-    let opinion =
-        judge(&state.params, window, now, facts, &mut standing.memory, &mut state.scratch);
-    standing.conclude(opinion, now);
-    let wait = standing.next_judgement(facts.kind, track.interval());
+    let interval = track.interval();
+    let wait = standing.judge(&state.params, window, now, facts, interval, &mut state.scratch);
     let judge_due = state.wheel.tick_at(now.plus(wait));
     if let Some((track, place)) = entry(state, at) {
         track.judge_due = judge_due;

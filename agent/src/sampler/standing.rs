@@ -1,9 +1,10 @@
 //! What was last concluded of a target, kept small: ten thousand of these exist.
 
 use crate::clock::Stamp;
+use crate::history::Window;
 use crate::target::TargetKind;
 use crate::units::{Bytes, BytesPerSec, Limit};
-use crate::verdict::{Eta, Judged, Opinion, State};
+use crate::verdict::{Eta, Facts, Judged, Opinion, Params, Scratch, State, judge};
 use std::time::Duration;
 
 #[derive(Debug, Default)]
@@ -27,7 +28,23 @@ impl Standing {
         self.memory.state >= State::LeakSuspected
     }
 
-    pub fn conclude(&mut self, opinion: Opinion, now: Stamp) {
+    /// Judges the target anew. Returns how long it may wait for the next judgement; `interval` is
+    /// the one that led to the newest reading.
+    pub fn judge(
+        &mut self,
+        params: &Params,
+        window: Window<'_>,
+        now: Stamp,
+        facts: &Facts,
+        interval: Duration,
+        scratch: &mut Scratch,
+    ) -> Duration {
+        let opinion = judge(params, window, now, facts, &mut self.memory, scratch);
+        self.conclude(opinion, now);
+        self.next_judgement(facts.kind, interval)
+    }
+
+    fn conclude(&mut self, opinion: Opinion, now: Stamp) {
         self.at = now;
         self.rate = opinion.rate;
         self.used = opinion.used;

@@ -1,12 +1,12 @@
 //! One batch of due readings: read, remember, judge if it is time, decide when to come back.
 
-use super::cadence::{FIRST_INTERVAL, GROWN, Pace, next_interval};
+use super::cadence::{FIRST_INTERVAL, Pace, next_interval};
 use super::cgroups;
 use super::discovery::retire;
 use super::judging;
 use super::processes::{Particulars, Process};
-use super::standing::Standing;
-use super::state::{State, Track};
+use super::schedule::{CHANGED_JUDGED_WITHIN, Change};
+use super::state::State;
 use super::wheel::{Due, Tick};
 use crate::clock::Stamp;
 use crate::history::Split;
@@ -100,8 +100,7 @@ fn visit_process(
     let details_due = process.facts.particulars_stale
         && particulars.read_at.is_none_or(|at| now.since(at) >= DETAILS_AGE);
     if split != before {
-        let soon = state.wheel.tick_at(now.plus(judging::CHANGED_JUDGED_WITHIN));
-        process.track.judge_due = process.track.judge_due.min(soon);
+        process.track.hasten_judgement(state.wheel.tick_at(now.plus(CHANGED_JUDGED_WITHIN)));
         if let Some(workload) = process.facts.workload.and_then(|i| state.workloads.get_mut(i)) {
             workload.changed(before, split);
         }
@@ -140,7 +139,7 @@ fn pass_by(state: &mut State, index: u32, now: Stamp) {
     let interval = next_interval(&state.config.sampling, &pace);
     let due = state.schedule(Due::Process(index), now, interval);
     if let Some(process) = state.processes.get_mut(index) {
-        place(&mut process.track, interval, due, now);
+        process.track.place(interval, due, now);
     }
 }
 
@@ -198,56 +197,14 @@ fn reschedule_process(state: &mut State, roots: &Roots, index: u32, change: Chan
         .cgroup
         .and_then(|cgroup| state.cgroups.ceiling(cgroup)?.headroom)
         .or_else(|| state.node.headroom());
-    let pace =
-        pace(&process.track, &facts.standing, change, headroom, state.counters.shed_factor, now);
+    let shed = state.counters.shed_factor;
+    let pace = process.track.pace(&facts.standing, change, headroom, shed, now);
     let interval = next_interval(&state.config.sampling, &pace);
     let id = facts.id;
     keep_descriptor(state, roots, index, id, interval);
     let due = state.schedule(Due::Process(index), now, interval);
     if let Some(process) = state.processes.get_mut(index) {
-        place(&mut process.track, interval, due, now);
-    }
-}
-
-fn place(track: &mut Track, interval: Duration, due: Tick, now: Stamp) {
-    track.set_interval(interval);
-    track.due = due;
-    track.read_at = now;
-}
-
-/// How usage differs from the reading before.
-#[derive(Clone, Copy, Debug)]
-struct Change {
-    grown: Bytes,
-    shrunk: bool,
-}
-
-impl Change {
-    const NONE: Self = Self { grown: Bytes::ZERO, shrunk: false };
-
-    fn of(before: Split, after: Split) -> Self {
-        Self { grown: after.used - before.used, shrunk: before.used - after.used > GROWN }
-    }
-}
-
-fn pace(
-    track: &Track,
-    standing: &Standing,
-    change: Change,
-    headroom: Option<Bytes>,
-    shed_factor: f64,
-    now: Stamp,
-) -> Pace {
-    let eta = standing.eta(now).map(|eta| eta.p10);
-    Pace {
-        previous: track.interval(),
-        elapsed: now.since(track.read_at),
-        grown: change.grown,
-        shrunk: change.shrunk,
-        headroom,
-        eta_p10: eta.and_then(|s| Duration::try_from_secs_f64(s.max(0.0)).ok()),
-        suspect: standing.is_suspect(),
-        shed_factor,
+        process.track.place(interval, due, now);
     }
 }
 
@@ -357,7 +314,7 @@ fn reschedule_cgroup(
     let headroom = ceiling.and_then(|c| c.headroom).or_else(|| state.node.headroom());
     let shed = state.counters.shed_factor;
     let Some(cgroup) = state.cgroups.get_mut(index) else { return };
-    let pace = pace(&cgroup.track, &cgroup.standing, change, headroom, shed, now);
+    let pace = cgroup.track.pace(&cgroup.standing, change, headroom, shed, now);
     let interval = next_interval(&state.config.sampling, &pace).min(CGROUP_INTERVAL_MAX);
     let counters = &mut state.counters;
     if interval < KEPT_BELOW
@@ -373,7 +330,7 @@ fn reschedule_cgroup(
     }
     let due = state.schedule(Due::Cgroup(index), now, interval);
     if let Some(cgroup) = state.cgroups.get_mut(index) {
-        place(&mut cgroup.track, interval, due, now);
+        cgroup.track.place(interval, due, now);
     }
 }
 
@@ -433,10 +390,10 @@ fn visit_workload(state: &mut State, index: u32, tick: Tick, now: Stamp) {
         .and_then(|cgroup| state.cgroups.ceiling(cgroup)?.headroom)
         .or_else(|| state.node.headroom());
     let shed = state.counters.shed_factor;
-    let pace = pace(&workload.track, &workload.standing, change, headroom, shed, now);
+    let pace = workload.track.pace(&workload.standing, change, headroom, shed, now);
     let interval = next_interval(&state.config.sampling, &pace);
     let due = state.schedule(Due::Workload(index), now, interval);
     if let Some(workload) = state.workloads.get_mut(index) {
-        place(&mut workload.track, interval, due, now);
+        workload.track.place(interval, due, now);
     }
 }

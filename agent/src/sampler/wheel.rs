@@ -20,6 +20,21 @@ pub const DELAY_MAX: Duration = Duration::from_millis(((SLOTS - 2) * TICK_MS) as
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tick(pub u32);
 
+impl Tick {
+    /// The tick that `at` falls in, on a wheel that began at `epoch`.
+    #[must_use]
+    pub fn at(epoch: Stamp, at: Stamp) -> Self {
+        let ticks = at.0.saturating_sub(epoch.0).max(0) / i64::from(TICK_MS);
+        Self(u32::try_from(ticks).unwrap_or(u32::MAX))
+    }
+
+    /// The tick at which is due what waits for `delay` from this one on.
+    #[must_use]
+    pub fn after(self, delay: Duration) -> Self {
+        Self(self.0.saturating_add(delay.min(DELAY_MAX).as_millis() as u32 / TICK_MS))
+    }
+}
+
 /// What is scheduled: an index into one of the sampler's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
@@ -47,8 +62,7 @@ impl Wheel {
 
     #[must_use]
     pub fn tick_at(&self, at: Stamp) -> Tick {
-        let ticks = at.since(self.epoch).as_millis() / u128::from(TICK_MS);
-        Tick(u32::try_from(ticks).unwrap_or(u32::MAX))
+        Tick::at(self.epoch, at)
     }
 
     /// From `now` to the next instant that is a whole number of intervals after the wheel began.
@@ -61,8 +75,7 @@ impl Wheel {
 
     /// Schedules `what` for `delay` after `now` and returns the tick at which it will be due.
     pub fn add(&mut self, what: Due, now: Stamp, delay: Duration) -> Tick {
-        let ahead = delay.min(DELAY_MAX).as_millis() as u32 / TICK_MS;
-        let tick = Tick(self.tick_at(now).0.saturating_add(ahead).max(self.next.0));
+        let tick = self.tick_at(now).after(delay).max(self.next);
         let slot = &mut self.slots[(tick.0 % SLOTS) as usize];
         if slot.capacity() == 0 {
             *slot = self.spare.pop().unwrap_or_default();

@@ -1,0 +1,1 @@
+//! Traces in memory, and what comes of them.
