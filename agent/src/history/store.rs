@@ -31,12 +31,12 @@ pub struct HistoryParams {
 }
 
 impl HistoryParams {
-    /// A budget in which none of `targets` has to give up anything: twice the 31 KiB that the
-    /// fullest tiers take, because a minute may be written in several pieces. Heap is taken only as
-    /// it is filled.
+    /// A budget in which none of `targets` has to give up anything: for each twice the 31 KiB that
+    /// the fullest tiers take, because a minute may be written in several pieces, and as much for
+    /// what all share. Heap is taken only as it is filled.
     #[must_use]
     pub const fn in_full(targets: usize) -> Self {
-        Self { ram_budget: Bytes::kib(64 * targets as u64) }
+        Self { ram_budget: Bytes::kib(64 * (targets as u64 + 1)) }
     }
 }
 

@@ -178,3 +178,90 @@ fn shown(text: &[u8]) -> String {
     let cut = text.get(..SHOWN_MAX).map(|begin| format!("{}…", begin.escape_ascii()));
     cut.unwrap_or_else(|| text.escape_ascii().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(header: &str, line: &str) -> String {
+        match Columns::of(header.as_bytes()) {
+            Err(what) => what,
+            Ok(mut columns) => columns.row(line.as_bytes()).unwrap_err(),
+        }
+    }
+
+    #[test]
+    fn columns_come_in_any_order_and_unknown_ones_are_passed_over() {
+        let header = b"heap_in_use_bytes,host,limit_bytes,\"entity\",used_bytes,time_s,anon_bytes";
+        let mut columns = Columns::of(header).unwrap();
+        let row = columns.row(b"5,x,,\"a,b\",4096.4,-1.5,0").unwrap();
+        let expected = Row {
+            time_s: -1.5,
+            entity: "a,b",
+            used: Bytes(4096),
+            limit: Limit::Max,
+            anon: Some(Bytes::ZERO),
+            file: None,
+            shmem: None,
+            heap_in_use: Some(Bytes(5)),
+        };
+        assert_eq!(row, expected);
+        let row = columns.row(b",,8192,a,1e6,1763719740.25,").unwrap();
+        assert_eq!((row.limit, row.used), (Limit::At(Bytes(8192)), Bytes(1_000_000)));
+        assert_eq!((row.time_s, row.anon, row.heap_in_use), (1_763_719_740.25, None, None));
+    }
+
+    #[test]
+    fn a_header_that_lacks_a_column_or_has_it_twice_is_refused() {
+        let lacks = fault("time_s,used", "");
+        assert!(lacks.starts_with("the header lacks the column entity, used_bytes;"), "{lacks}");
+        let twice = fault("time_s,entity,used_bytes,time_s", "");
+        assert_eq!(twice, "the header names the column time_s twice");
+        // Names are exact: what is not known might be anything.
+        assert!(fault("Time_s,entity,used_bytes", "").contains("lacks the column time_s"));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_is_told_with_what_is_expected() {
+        let header = "time_s,entity,used_bytes,limit_bytes";
+        let amount = "a number of bytes, 0 or more, is expected";
+        for (line, what) in [
+            ("1,a,5", "3 fields where the header has 4: 1,a,5".to_owned()),
+            ("1,a,5,,", "5 fields where the header has 4: 1,a,5,,".to_owned()),
+            ("now,a,5,", "time_s is 'now': a finite number of seconds is expected".to_owned()),
+            ("NaN,a,5,", "time_s is 'NaN': a finite number of seconds is expected".to_owned()),
+            (",a,5,", "time_s is '': a finite number of seconds is expected".to_owned()),
+            (
+                "1763719740123,a,5,",
+                "time_s is '1763719740123': seconds are expected, not a smaller unit".to_owned(),
+            ),
+            ("1,,5,", "entity is '': a name is expected".to_owned()),
+            ("1,a,,", format!("used_bytes is '': {amount}")),
+            ("1,a,-5,", format!("used_bytes is '-5': {amount}")),
+            ("1,a,inf,", format!("used_bytes is 'inf': {amount}")),
+            ("1,a,NaN,", format!("used_bytes is 'NaN': {amount}")),
+            ("1,a,0x10,", format!("used_bytes is '0x10': {amount}")),
+            ("1,a,5 ,", format!("used_bytes is '5 ': {amount}")),
+            ("1,a,5,none", format!("limit_bytes is 'none': {amount}")),
+        ] {
+            assert_eq!(fault(header, line), what, "{line}");
+        }
+        let mut columns = Columns::of(header.as_bytes()).unwrap();
+        let latin = columns.row(b"1,caf\xe9,5,").unwrap_err();
+        assert_eq!(latin, r"entity is 'caf\xe9': UTF-8 is expected");
+    }
+
+    #[test]
+    fn what_is_too_long_or_would_move_the_cursor_is_not_shown_as_it_is() {
+        let long = fault("time_s,entity,used_bytes", &format!("1,a,\x1b[2J{}", "9".repeat(500)));
+        assert!(long.contains(r"\x1b[2J999") && long.contains('…') && long.len() < 160, "{long}");
+    }
+
+    #[test]
+    fn amounts_beyond_all_memory_are_taken_and_saturate() {
+        assert_eq!(bytes(b"99999999999999999999999"), Some(Bytes(u64::MAX)));
+        assert_eq!(bytes(b"9999999999999999999"), Some(Bytes(9_999_999_999_999_999_999)));
+        assert_eq!(bytes(b"-0"), Some(Bytes::ZERO));
+        assert_eq!(bytes(b"1e400"), None);
+    }
+}

@@ -4,7 +4,7 @@
 //! the trace's time nor what other entities do changes how it is judged.
 
 use super::columns::Row;
-use super::news::{Event, Told};
+use super::news::{Event, Outcome, Told};
 use crate::clock::Stamp;
 use crate::config::Sampling;
 use crate::detect::cells::demand;
@@ -90,8 +90,8 @@ impl Entity {
             let (window, interval) = (history.window(self.track.series), self.track.interval());
             let wait = self.standing.judge(&rules.params, window, now, &facts, interval, scratch);
             self.track.judge_due = Tick::at(FIRST_SEEN, now.plus(wait));
-            let horizon = rules.params.oom_horizon;
-            seen.news = self.told.news(&self.standing, row.time_s, now, horizon);
+            let outcome = self.outcome(now);
+            seen.news = self.told.news(&outcome, row.time_s, rules.params.oom_horizon);
         }
         let change = Change::of(before, split);
         let pace = self.track.pace(&self.standing, change, facts.headroom, 1.0, now);
@@ -100,6 +100,17 @@ impl Entity {
         let due = tick.after(interval).max(Tick(tick.0.saturating_add(1)));
         self.track.place(interval, due, now);
         Ok(seen)
+    }
+
+    fn outcome(&self, now: Stamp) -> Outcome {
+        let standing = &self.standing;
+        Outcome {
+            state: standing.state(),
+            cause: standing.memory.cause,
+            rate: standing.rate,
+            eta: standing.eta(now),
+            confidence: standing.confidence(),
+        }
     }
 }
 

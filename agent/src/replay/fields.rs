@@ -89,3 +89,53 @@ impl Fields {
         text.get(self.places.get(index)?.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn split(line: &str) -> Result<Vec<String>, String> {
+        let mut fields = Fields::default();
+        fields.split(line.as_bytes())?;
+        let field = |i| fields.get(line.as_bytes(), i).map(|f| String::from_utf8_lossy(f).into());
+        Ok((0..fields.len()).filter_map(field).collect())
+    }
+
+    #[test]
+    fn commas_part_fields_and_quotes_keep_them_together() {
+        for (line, expected) in [
+            ("", &[""][..]),
+            ("a,b,c", &["a", "b", "c"]),
+            (",,", &["", "", ""]),
+            (r#""a,b",c"#, &["a,b", "c"]),
+            (r#"1,"say ""no""",2"#, &["1", r#"say "no""#, "2"]),
+            (r#""","""#, &["", ""]),
+            (r#"a,"""#, &["a", ""]),
+        ] {
+            assert_eq!(split(line).unwrap(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_quote_that_is_out_of_place_is_an_error() {
+        for (line, what) in [
+            (r#"1,"open"#, "a quoted field is not closed on its line"),
+            (r#"1,"open"","#, "a quoted field is not closed on its line"),
+            (r#"a"b,2"#, "a quote inside of an unquoted field: "),
+            (r#""a"b,2"#, "a comma is expected after a closing quote, not: b,2"),
+        ] {
+            let found = split(line).unwrap_err();
+            assert!(found.starts_with(what), "{line}: {found}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn fields_that_were_quoted_come_back(fields in prop::collection::vec("[a,\"é]{0,6}", 1..6)) {
+            let quoted = fields.iter().map(|f| format!("\"{}\"", f.replace('"', "\"\"")));
+            let line = quoted.collect::<Vec<_>>().join(",");
+            prop_assert_eq!(split(&line).unwrap(), fields);
+        }
+    }
+}

@@ -8,7 +8,7 @@ use super::ReplayError;
 use std::io::Read;
 use std::ops::Range;
 
-/// The longest line, without its end. Units: bytes.
+/// The longest line, without its line feed. Units: bytes.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 const BUFFER_BYTES: usize = 4 * LINE_BYTES_MAX;
 
@@ -42,21 +42,27 @@ impl<R: Read> Lines<R> {
         loop {
             let found = memchr::memchr(b'\n', &self.buffer[searched..self.rest.end]);
             if let Some(at) = found {
+                self.bound(searched + at)?;
                 return Ok(Some(self.hand_out(searched + at, 1)));
             }
+            self.bound(self.rest.end)?;
             if self.ended {
                 let left = !self.rest.is_empty();
                 return Ok(left.then(|| self.hand_out(self.rest.end, 0)));
-            }
-            if self.rest.len() > LINE_BYTES_MAX {
-                self.number += 1;
-                let what = format!("the line is longer than {LINE_BYTES_MAX} bytes");
-                return Err(self.malformed(what));
             }
             let known = self.rest.len();
             self.fill()?;
             searched = self.rest.start + known;
         }
+    }
+
+    /// Refuses a line that begins the rest and reaches up to `end` at least.
+    fn bound(&mut self, end: usize) -> Result<(), ReplayError> {
+        if end - self.rest.start <= LINE_BYTES_MAX {
+            return Ok(());
+        }
+        self.number += 1;
+        Err(self.malformed(format!("the line is longer than {LINE_BYTES_MAX} bytes")))
     }
 
     /// Hands out the line that ends at `end` in a terminator of so many bytes.
@@ -86,5 +92,71 @@ impl<R: Read> Lines<R> {
         self.ended = read == 0;
         self.rest.end += read;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io;
+
+    /// Hands out a text in chunks of these sizes, over and over.
+    struct Chunks<'a> {
+        text: &'a [u8],
+        sizes: std::iter::Cycle<std::vec::IntoIter<usize>>,
+    }
+
+    impl Read for Chunks<'_> {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            let most = self.sizes.next().unwrap_or(1).min(room.len());
+            self.text.read(&mut room[..most])
+        }
+    }
+
+    fn collect(source: impl Read) -> Result<Vec<Vec<u8>>, String> {
+        let mut lines = Lines::new(source);
+        let mut all = Vec::new();
+        while let Some(line) = lines.advance().map_err(|e| e.to_string())? {
+            all.push(line.to_vec());
+        }
+        Ok(all)
+    }
+
+    #[test]
+    fn ends_of_all_kinds_are_taken_off() {
+        let text = b"\xef\xbb\xbfa\r\n\n\r\nb\rc\n\xef\xbb\xbfd";
+        let expected: [&[u8]; 5] = [b"a", b"", b"", b"b\rc", b"\xef\xbb\xbfd"];
+        assert_eq!(collect(&text[..]).unwrap(), expected);
+        assert_eq!(collect(&b""[..]).unwrap(), Vec::<Vec<u8>>::new());
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_refused_before_it_fills_the_memory() {
+        let endless = b"ok\n".chain(io::repeat(b'x'));
+        let what = collect(endless).unwrap_err();
+        assert_eq!(what, "2: the line is longer than 65536 bytes");
+        let mut longest = vec![b'y'; LINE_BYTES_MAX];
+        longest.extend(b"\nz\n");
+        assert_eq!(collect(&longest[..]).unwrap().len(), 2);
+        longest.insert(0, b'y');
+        assert!(collect(&longest[..]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn how_a_text_is_cut_into_chunks_does_not_matter(
+            text in "[ab,\r\n]{0,400}",
+            sizes in prop::collection::vec(1_usize..40, 1..8),
+        ) {
+            let chunks = Chunks { text: text.as_bytes(), sizes: sizes.into_iter().cycle() };
+            prop_assert_eq!(collect(chunks), collect(text.as_bytes()));
+        }
+
+        #[test]
+        fn lines_are_those_of_the_standard_library(text in "([ab\r]{0,9}\n){0,30}") {
+            let expected: Vec<_> = text.lines().map(|line| line.as_bytes().to_vec()).collect();
+            prop_assert_eq!(collect(text.as_bytes()).unwrap(), expected);
+        }
     }
 }
