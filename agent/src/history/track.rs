@@ -144,6 +144,18 @@ impl<const N: usize> Track<N> {
 
     /// The runs from the one that holds at `from`, or a few before it, oldest first.
     pub(super) fn runs_from<'a>(&self, pool: &'a Pool, from: i64) -> Runs<'a, N> {
+        Runs::starting(pool, *self, self.block_of(pool, from))
+    }
+
+    /// The block in which the run that holds at `from` begins, NIL if it is the newest run. What is
+    /// asked for lies near the end nearly always, and the chain leads there from the other one.
+    fn block_of(&self, pool: &Pool, from: i64) -> u32 {
+        if self.at <= from {
+            return NIL;
+        }
+        if pool.block(self.tail).is_some_and(|tail| tail.at <= from) {
+            return self.tail;
+        }
         let mut id = self.head;
         while let Some(next) = pool.block(id).map(|block| block.next) {
             match pool.block(next) {
@@ -151,10 +163,7 @@ impl<const N: usize> Track<N> {
                 _ => break,
             }
         }
-        if self.at <= from {
-            id = NIL;
-        }
-        Runs::starting(pool, *self, id)
+        id
     }
 }
 
