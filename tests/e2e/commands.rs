@@ -33,7 +33,7 @@ fn version_help_and_usage_errors_end_as_they_should() {
     let version = good(&["--version"]);
     assert!(version.starts_with("plimsoll 0.") && version.lines().count() == 1, "{version}");
     let help = good(&["--help"]);
-    for command in ["run", "demo", "top", "leaks", "doctor", "check-config", "generate"] {
+    for command in ["run", "demo", "top", "leaks", "doctor", "replay", "check-config", "generate"] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command}");
     }
     for wrong in [
@@ -43,6 +43,7 @@ fn version_help_and_usage_errors_end_as_they_should() {
         &["run", "--interval", "soon"],
         &["top", "--sort", "size"],
         &["generate", "completion", "csh"],
+        &["replay"],
     ] {
         let output = ran(wrong);
         assert_eq!(output.status.code(), Some(2), "{wrong:?}");

@@ -13,6 +13,7 @@ mod metrics;
 mod oom_kill;
 mod openapi;
 mod persistence;
+mod replay;
 mod surface;
 mod terminal;
 mod tidy;

@@ -11,13 +11,15 @@ use std::time::{Duration, Instant};
 
 const SHOWN_EVERY: Duration = Duration::from_secs(1);
 
+const FORMAT: &str = "\
+The trace is CSV with a header: time_s, entity, used_bytes and, where known, limit_bytes (empty:
+none), anon_bytes, file_bytes, shmem_bytes, heap_in_use_bytes. The events are leak_suspected,
+leak_cleared, oom_predicted and oom_cleared. A malformed line ends it with exit code 1.";
+
 /// Reads recorded memory usage and writes what the agent would have said, one JSON object a line.
 /// Time is the trace's own; no kernel is asked.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "\
-The trace is CSV with a header: time_s, entity, used_bytes and, if known, limit_bytes (empty: none), \
-anon_bytes, file_bytes, shmem_bytes, heap_in_use_bytes. Events are leak_suspected, leak_cleared, \
-oom_predicted and oom_cleared. A malformed line ends it with exit code 1.")]
+#[command(after_help = FORMAT)]
 pub struct ReplayArgs {
     /// The trace, gzipped or not; - is stdin
     #[arg(value_name = "TRACE.csv[.gz]")]

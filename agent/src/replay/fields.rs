@@ -132,7 +132,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fields_that_were_quoted_come_back(fields in prop::collection::vec("[a,\"é]{0,6}", 1..6)) {
+        fn fields_that_were_quoted_come_back(
+            fields in prop::collection::vec("[a,\"é]{0,6}", 1..6),
+        ) {
             let quoted = fields.iter().map(|f| format!("\"{}\"", f.replace('"', "\"\"")));
             let line = quoted.collect::<Vec<_>>().join(",");
             prop_assert_eq!(split(&line).unwrap(), fields);
