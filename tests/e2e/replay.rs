@@ -114,8 +114,8 @@ fn a_leak_is_told_in_time_with_its_end_inside_the_interval_and_a_sawtooth_is_not
         let confidence = event["confidence"].as_f64().expect("a number");
         assert!((0.0..=1.0).contains(&confidence), "{event}");
     }
-    let predicted = told.iter().filter(|event| event["event"] == "oom_predicted");
-    let last = predicted.last().expect("a forecast");
+    let mut predicted = told.iter().filter(|event| event["event"] == "oom_predicted");
+    let last = predicted.next_back().expect("a forecast");
     let at = |key: &str| {
         let left = last["eta_s"][key].as_f64().expect("a number");
         last["time_s"].as_f64().expect("a number") + left

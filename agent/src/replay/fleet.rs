@@ -74,7 +74,7 @@ impl Fleet {
 
     fn enter(&mut self, row: &Row<'_>) -> usize {
         let index = self.entities.len();
-        if index % SHELF == 0 {
+        if index.is_multiple_of(SHELF) {
             self.shelves.push(History::new(HistoryParams::in_full(SHELF)));
         }
         // Names stay here: in the history an entity is a number.
