@@ -12,7 +12,8 @@ use plimsoll::sources::cgroup::{self, Layout};
 use plimsoll::sources::node::{meminfo, read_quick, read_slow, vmstat};
 use plimsoll::sources::oom::OomLog;
 use plimsoll::sources::process::{
-    Kept, list_pids, read_details, read_identity, read_smaps_rollup, read_statm_at, statm,
+    Kept, list_pids, read_details, read_identity, read_smaps_rollup, read_stat_rss, read_statm_at,
+    statm,
 };
 use plimsoll::target::{ProcessId, Target};
 use plimsoll::units::Bytes;
@@ -64,6 +65,7 @@ fn processes(roots: &Roots) {
     let text = b"4423 1281 1024 201 0 520 0\n";
     time("process: statm, parsing alone", 1000, || statm::parse(black_box(text)));
     time("process: statm, opened", 200, || read_statm_at(roots, id));
+    time("process: RSS of stat, opened", 200, || read_stat_rss(roots, id));
     time("process: identity", 200, || read_identity(roots, pid));
     time("process: status, stat, descriptors", 200, || read_details(roots, id));
     time("process: smaps_rollup", 50, || read_smaps_rollup(roots, id));

@@ -21,6 +21,8 @@ pub struct Cgroup {
     pub ceiling: Ceiling,
     pub owner: Arc<Owner>,
     pub usage: Option<Usage>,
+    /// When the parts of the usage were read.
+    pub parts_at: Stamp,
     pub details: Option<Box<Details>>,
     pub details_at: Option<Stamp>,
     /// Usage changed since the details were read.
@@ -91,6 +93,7 @@ impl Cgroups {
             ceiling: Ceiling::default(),
             owner: Arc::new(owner_of(path)),
             usage: None,
+            parts_at: now,
             details: None,
             details_at: None,
             details_stale: true,

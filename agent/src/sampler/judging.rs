@@ -79,7 +79,7 @@ pub fn judge_node(state: &mut State, now: Stamp) {
     let facts = Facts {
         kind: TargetKind::Node,
         limit: meminfo.map_or(Limit::Max, |m| Limit::At(m.mem_total())),
-        headroom: state.node.headroom(),
+        headroom: state.node.headroom,
         unreclaimable: None,
         threads: None,
         open_fds: None,
@@ -95,7 +95,7 @@ pub fn judge_node(state: &mut State, now: Stamp) {
 /// The limit over a process or cgroup and what may be taken until it; without one the node's end.
 fn ceiling(state: &State, cgroup: Option<u32>) -> (Limit, Option<Bytes>) {
     let over = cgroup.and_then(|index| state.cgroups.ceiling(index));
-    let node = state.node.headroom();
+    let node = state.node.headroom;
     let headroom = match (over.and_then(|c| c.headroom), node) {
         (Some(own), Some(node)) => Some(own.min(node)),
         (own, node) => own.or(node),

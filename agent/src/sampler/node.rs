@@ -13,6 +13,8 @@ pub struct Node {
     pub host: Host,
     pub track: Track,
     pub quick: Option<Quick>,
+    /// What is left before the kernel kills for want of memory, as of the last reading.
+    pub headroom: Option<Bytes>,
     pub slow: Option<Slow>,
     pub standing: Standing,
 }
@@ -21,14 +23,12 @@ impl Node {
     #[must_use]
     pub fn new(host: Host, history: &mut History, now: Stamp) -> Self {
         let track = Track::new(history.open(&Target::Node, now), now);
-        Self { host, track, quick: None, slow: None, standing: Standing::default() }
+        Self { host, track, quick: None, headroom: None, slow: None, standing: Standing::default() }
     }
 
-    /// MemAvailable and free swap: what is left before the kernel kills for want of memory.
-    #[must_use]
-    pub fn headroom(&self) -> Option<Bytes> {
-        let meminfo = self.quick.as_ref()?.meminfo.as_ref().ok()?;
-        Some(meminfo.mem_available()? + meminfo.swap_free().unwrap_or_default())
+    pub fn take(&mut self, quick: Quick) {
+        self.headroom = headroom(&quick);
+        self.quick = Some(quick);
     }
 
     /// Is somebody waiting for memory right now? Readings that could wait do.
@@ -38,6 +38,12 @@ impl Node {
         let psi = self.quick.as_ref().and_then(|q| q.psi.as_ref().ok());
         psi.is_some_and(|psi| psi.some.avg10 > SOME_AVG10_MAX)
     }
+}
+
+/// MemAvailable and free swap.
+fn headroom(quick: &Quick) -> Option<Bytes> {
+    let meminfo = quick.meminfo.as_ref().ok()?;
+    Some(meminfo.mem_available()? + meminfo.swap_free().unwrap_or_default())
 }
 
 /// The history's view of the node: used is MemTotal − MemAvailable, which leaves the page cache out

@@ -7,7 +7,7 @@ use crate::clock::Stamp;
 use crate::history::History;
 use crate::sources::process::{Details, Identity, Kept, SmapsRollup, Statm};
 use crate::target::{ProcessId, Target};
-use crate::units::Bytes;
+use crate::units::{Bytes, Pages};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -19,8 +19,16 @@ pub struct Process {
     pub kept: Option<Kept>,
     /// The reading after which nothing was left to do. As long as the same comes again and no
     /// judgement is due, a visit ends there, without a look at the facts.
-    pub calm: Option<Statm>,
+    pub calm: Option<Reading>,
     pub facts: Box<Facts>,
+}
+
+/// What a visit reads: through a kept descriptor `statm`, else `stat`, and `statm` if that changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    Kept(Statm),
+    /// The RSS that `stat` shows.
+    Opened(Pages),
 }
 
 /// What is known of a process besides its memory now.

@@ -66,7 +66,7 @@ impl Run {
             state.history.push(state.node.track.series, now, split);
         }
         let killed = quick.vmstat.as_ref().ok().and_then(|v| v.oom_kill());
-        state.node.quick = Some(quick);
+        state.node.take(quick);
         if self.sampler.oom_log.is_none() {
             kills::counted(state, self.vmstat_kills, killed, now);
         }

@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How many neighbours are read in the same second.
+const TOGETHER: u32 = 16;
+
 /// What every watched target has, whatever its kind. 64 bytes: the part that each reading touches.
 #[derive(Clone, Copy, Debug)]
 pub struct Track {
@@ -146,12 +149,24 @@ impl State {
     }
 
     /// Schedules `what` for one interval after `now`. Where all intervals are forced to be the
-    /// same, all readings fall on the same instants, so that they can be compared.
+    /// same, all readings fall on the same instants, so that they can be compared. Those at the
+    /// longest interval, which are nearly all, are spread evenly over it.
     pub fn schedule(&mut self, what: Due, now: Stamp, interval: Duration) -> Tick {
-        let delay = match self.config.sampling.interval {
-            Some(_) => self.wheel.until_next_multiple(now, interval),
-            None => interval,
+        let sampling = &self.config.sampling;
+        let delay = if sampling.interval.is_some() {
+            self.wheel.until_next(now, interval, Duration::ZERO)
+        } else if interval == sampling.interval_max {
+            self.wheel.until_next(now, interval, phase(what))
+        } else {
+            interval
         };
         self.wheel.add(what, now, delay)
     }
+}
+
+/// Where in the longest interval a target has its place. Neighbours are read together: the kernel
+/// keeps them side by side too.
+const fn phase(what: Due) -> Duration {
+    let (Due::Process(index) | Due::Cgroup(index) | Due::Workload(index)) = what;
+    Duration::from_secs((index / TOGETHER) as u64)
 }

@@ -1,17 +1,17 @@
 //! One batch of due readings: read, remember, judge if it is time, decide when to come back.
 
 use super::cadence::{FIRST_INTERVAL, Pace, next_interval};
-use super::cgroups;
+use super::cgroups::{self, Cgroup};
 use super::discovery::retire;
 use super::judging;
-use super::processes::{Particulars, Process};
+use super::processes::{Particulars, Process, Reading};
 use super::schedule::{CHANGED_JUDGED_WITHIN, Change};
 use super::state::State;
 use super::wheel::{Due, Tick};
 use crate::clock::Stamp;
 use crate::history::Split;
 use crate::sources::cgroup::{self, read_details, read_usage_at};
-use crate::sources::process::{self, Statm, read_statm_at};
+use crate::sources::process::{self, Statm, read_stat_rss, read_statm_at};
 use crate::sources::{ReadError, Roots};
 use crate::target::ProcessId;
 use crate::units::Bytes;
@@ -25,6 +25,8 @@ const KEPT_BELOW: Duration = Duration::from_secs(10);
 const DETAILS_AGE: Duration = Duration::from_secs(10);
 /// Until this age a process may be moved by whoever started it: its cgroup is looked up again.
 const SETTLED_AGE: Duration = Duration::from_secs(60);
+/// What makes up a cgroup's usage is read again after this long even if the sum is the same.
+const PARTS_AGE: Duration = Duration::from_secs(10);
 /// Limits and events of a cgroup are read again after this long.
 const CGROUP_DETAILS_AGE: Duration = Duration::from_secs(10);
 
@@ -72,12 +74,13 @@ fn visit_process(
     let Some(process) = state.processes.get_mut(index).filter(|p| p.track.due == tick) else {
         return false;
     };
-    let read = match &process.kept {
-        Some(kept) => kept.read(),
-        None => read_statm_at(roots, process.facts.id),
-    };
-    let statm = match read {
-        Ok(statm) => statm,
+    let calm = process.calm.filter(|_| process.track.judge_due > tick && descriptor_fits(process));
+    let (statm, reading) = match read(process, calm, roots) {
+        Ok(None) => {
+            pass_by(state, index, now);
+            return true;
+        }
+        Ok(Some(read)) => read,
         Err(ReadError::Gone) => {
             retire(state, index, now);
             return false;
@@ -88,10 +91,6 @@ fn visit_process(
             return false;
         }
     };
-    if process.calm == Some(statm) && process.track.judge_due > tick && descriptor_fits(process) {
-        pass_by(state, index, now);
-        return true;
-    }
     let particulars = process.facts.particulars;
     let split = split_of(statm, &particulars, readers.page_size);
     let before = std::mem::replace(&mut process.track.split, split);
@@ -116,9 +115,30 @@ fn visit_process(
     if let Some(process) = state.processes.get_mut(index) {
         let facts = &process.facts;
         let done = split == before && !facts.particulars_stale && !facts.standing.is_suspect();
-        process.calm = done.then_some(statm);
+        process.calm = done.then_some(reading);
     }
     true
+}
+
+/// Reads a process; None if what comes is what left nothing to do the last time.
+fn read(
+    process: &Process,
+    calm: Option<Reading>,
+    roots: &Roots,
+) -> Result<Option<(Statm, Reading)>, ReadError> {
+    if let Some(kept) = &process.kept {
+        let statm = kept.read()?;
+        let reading = Reading::Kept(statm);
+        return Ok((calm != Some(reading)).then_some((statm, reading)));
+    }
+    let id = process.facts.id;
+    if let Some(Reading::Opened(before)) = calm
+        && read_stat_rss(roots, id)? == before
+    {
+        return Ok(None);
+    }
+    let (statm, rss) = read_statm_at(roots, id)?;
+    Ok(Some((statm, Reading::Opened(rss))))
 }
 
 /// The visit to a process that stayed as it was: its run goes on, it is left alone for longer.
@@ -196,7 +216,7 @@ fn reschedule_process(state: &mut State, roots: &Roots, index: u32, change: Chan
     let headroom = facts
         .cgroup
         .and_then(|cgroup| state.cgroups.ceiling(cgroup)?.headroom)
-        .or_else(|| state.node.headroom());
+        .or(state.node.headroom);
     let shed = state.counters.shed_factor;
     let pace = process.track.pace(&facts.standing, change, headroom, shed, now);
     let interval = next_interval(&state.config.sampling, &pace);
@@ -263,12 +283,15 @@ fn descriptors_ran_out(state: &mut State) {
 fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick, now: Stamp) {
     let Some(layout) = state.cgroup_layout.clone() else { return };
     let Some(cgroup) = state.cgroups.get_mut(index).filter(|c| c.track.due == tick) else { return };
-    let usage = match &cgroup.kept {
-        Some(kept) => kept.read(&mut readers.buffer),
-        None => read_usage_at(&layout, &cgroup.path, &mut readers.buffer),
-    };
-    let usage = match usage {
-        Ok(usage) => usage,
+    let calm = cgroup.track.judge_due > tick && now.since(cgroup.parts_at) < PARTS_AGE;
+    let usage = match read_usage(cgroup, calm, &layout, &mut readers.buffer) {
+        Ok(None) => {
+            state.history.push(cgroup.track.series, now, cgroup.track.split);
+            state.counters.sampled("cgroup", 1);
+            reschedule_cgroup(state, &layout, index, Change::NONE, now);
+            return;
+        }
+        Ok(Some(usage)) => usage,
         Err(ReadError::Gone | ReadError::Absent(_)) => {
             retire_cgroup(state, index, now);
             return;
@@ -282,6 +305,7 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
     let split = cgroups::split_of(&usage);
     let before = std::mem::replace(&mut cgroup.track.split, split);
     cgroup.usage = Some(usage);
+    cgroup.parts_at = now;
     state.history.push(cgroup.track.series, now, split);
     state.counters.sampled("cgroup", 1);
     cgroup.details_stale |= split != before;
@@ -303,6 +327,23 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
     reschedule_cgroup(state, &layout, index, Change::of(before, split), now);
 }
 
+/// Reads a cgroup's usage; None if it is what it was and that is all that `calm` asks for.
+fn read_usage(
+    cgroup: &Cgroup,
+    calm: bool,
+    layout: &cgroup::Layout,
+    buffer: &mut Vec<u8>,
+) -> Result<Option<cgroup::Usage>, ReadError> {
+    let Some(kept) = &cgroup.kept else {
+        return read_usage_at(layout, &cgroup.path, buffer).map(Some);
+    };
+    let current = kept.read_current(buffer)?;
+    if calm && current.is_some() && current == cgroup.usage.as_ref().map(|u| u.usage) {
+        return Ok(None);
+    }
+    kept.read_parts(current, buffer).map(Some)
+}
+
 fn reschedule_cgroup(
     state: &mut State,
     layout: &cgroup::Layout,
@@ -311,7 +352,7 @@ fn reschedule_cgroup(
     now: Stamp,
 ) {
     let ceiling = state.cgroups.ceiling(index);
-    let headroom = ceiling.and_then(|c| c.headroom).or_else(|| state.node.headroom());
+    let headroom = ceiling.and_then(|c| c.headroom).or(state.node.headroom);
     let shed = state.counters.shed_factor;
     let Some(cgroup) = state.cgroups.get_mut(index) else { return };
     let pace = cgroup.track.pace(&cgroup.standing, change, headroom, shed, now);
@@ -388,7 +429,7 @@ fn visit_workload(state: &mut State, index: u32, tick: Tick, now: Stamp) {
     let headroom = workload
         .cgroup
         .and_then(|cgroup| state.cgroups.ceiling(cgroup)?.headroom)
-        .or_else(|| state.node.headroom());
+        .or(state.node.headroom);
     let shed = state.counters.shed_factor;
     let pace = workload.track.pace(&workload.standing, change, headroom, shed, now);
     let interval = next_interval(&state.config.sampling, &pace);

@@ -65,11 +65,13 @@ impl Wheel {
         Tick::at(self.epoch, at)
     }
 
-    /// From `now` to the next instant that is a whole number of intervals after the wheel began.
+    /// From `now` to the next instant that is a whole number of intervals and `phase` after the
+    /// wheel began.
     #[must_use]
-    pub fn until_next_multiple(&self, now: Stamp, interval: Duration) -> Duration {
+    pub fn until_next(&self, now: Stamp, interval: Duration, phase: Duration) -> Duration {
         let interval_ms = interval.as_millis().max(u128::from(TICK_MS));
-        let past_ms = now.since(self.epoch).as_millis() % interval_ms;
+        let phase_ms = phase.as_millis() % interval_ms;
+        let past_ms = (now.since(self.epoch).as_millis() + interval_ms - phase_ms) % interval_ms;
         Duration::from_millis(u64::try_from(interval_ms - past_ms).unwrap_or(u64::MAX))
     }
 
@@ -168,8 +170,12 @@ mod tests {
         let wheel = Wheel::new(Stamp(1_050));
         let second = Duration::from_secs(1);
         for at in [1_050, 1_051, 1_500, 2_049] {
-            let due = Stamp(at).plus(wheel.until_next_multiple(Stamp(at), second));
+            let due = Stamp(at).plus(wheel.until_next(Stamp(at), second, Duration::ZERO));
             assert_eq!(due, Stamp(2_050), "from {at}");
+        }
+        let phase = Duration::from_millis(10_300);
+        for (at, due) in [(1_050, 1_350), (1_349, 1_350), (1_350, 2_350), (2_049, 2_350)] {
+            assert_eq!(Stamp(at).plus(wheel.until_next(Stamp(at), second, phase)), Stamp(due));
         }
     }
 

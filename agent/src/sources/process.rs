@@ -33,7 +33,7 @@ pub use cmdline::Redactor;
 pub use deep::{read_cmdline, read_smaps_rollup};
 pub use details::{Details, read_details};
 pub use identity::{Identity, read_identity};
-pub use kept::{Kept, read_statm_at};
+pub use kept::{Kept, read_stat_rss, read_statm_at};
 pub use list::list_pids;
 pub use smaps_rollup::{SmapsRollup, predicted_stall};
 pub use stat::Stat;

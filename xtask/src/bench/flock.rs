@@ -79,6 +79,18 @@ impl Cages {
     }
 }
 
+impl Cages {
+    /// What tells the memory of each: its usage and its `memory.stat`.
+    pub fn usage_files(&self) -> Vec<PathBuf> {
+        let usage = ["memory.current", "memory.usage_in_bytes"];
+        let files = |dir: &PathBuf| {
+            let usage = usage.map(|name| dir.join(name)).into_iter().find(|path| path.exists());
+            usage.into_iter().chain([dir.join("memory.stat")])
+        };
+        self.dirs.iter().flat_map(files).collect()
+    }
+}
+
 impl Drop for Cages {
     fn drop(&mut self) {
         drop(std::mem::take(&mut self.flock));

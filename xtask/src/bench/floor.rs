@@ -1,21 +1,28 @@
-//! The floor: one pread of `statm` on a kept descriptor for each process, and nothing else.
+//! The floor: bare preads on kept descriptors, and nothing else.
 
 use super::cost::median;
 use rustix::io::pread;
 use rustix::time::{ClockId, clock_gettime};
 use std::fs::File;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// CPU time of one pass over all of them, the median of `passes` that begin a second apart, as a
-/// sampler's do: a tight loop would find every kernel structure in the cache.
+/// One pread of `statm` for each process.
 pub fn statm_pass(pids: &[u32], passes: usize) -> Result<Duration, String> {
-    let open = |pid: &u32| File::open(format!("/proc/{pid}/statm")).map_err(|e| e.to_string());
-    let files: Vec<File> = pids.iter().map(open).collect::<Result<_, _>>()?;
+    let paths: Vec<PathBuf> = pids.iter().map(|pid| format!("/proc/{pid}/statm").into()).collect();
+    pass(&paths, passes)
+}
+
+/// CPU time of one pread of each file, the median of `passes` that begin a second apart, as a
+/// sampler's do: a tight loop would find every kernel structure in the cache.
+pub fn pass(paths: &[PathBuf], passes: usize) -> Result<Duration, String> {
+    let open = |path: &PathBuf| File::open(path).map_err(|e| format!("{}: {e}", path.display()));
+    let files: Vec<File> = paths.iter().map(open).collect::<Result<_, _>>()?;
     let mut taken = Vec::new();
     for _ in 0..passes {
         let begun = Instant::now();
         let before = thread_cpu();
-        let mut buffer = [0_u8; 128];
+        let mut buffer = [0_u8; 8192];
         for file in &files {
             pread(file, &mut buffer, 0).map_err(|e| e.to_string())?;
         }

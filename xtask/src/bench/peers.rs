@@ -81,7 +81,8 @@ fn apps_plugin(seconds: u64) -> Result<Peer, String> {
         run(apt)?;
     }
     let mut peer = mortal(APPS_PLUGIN);
-    peer.arg("1").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // It ends with its standard input.
+    peer.arg("1").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     peer.env("NETDATA_HOST_PREFIX", "").env("NETDATA_USER_CONFIG_DIR", "/etc/netdata");
     peer.env("NETDATA_STOCK_CONFIG_DIR", "/usr/lib/netdata/conf.d");
     let mut child = Running(peer.spawn().map_err(|e| format!("{APPS_PLUGIN}: {e}"))?);

@@ -51,22 +51,36 @@ impl Kept {
     /// # Errors
     /// [`ReadError::Gone`] if the cgroup was removed; [`ReadError::Malformed`] if a number is none.
     pub fn read(&self, buf: &mut Vec<u8>) -> Result<Usage, ReadError> {
-        let current = match &self.usage {
-            Some(fd) => {
-                let path = || self.dir.join(usage_file(self.v2));
-                let bytes = pread(fd, buf, path)?;
-                Some(parse_number(bytes).map_err(|what| malformed(path(), what))?)
-            }
-            None => None,
-        };
+        let current = self.read_current(buf)?;
+        self.read_parts(current, buf)
+    }
+
+    /// Reads usage alone; None at the root of v2. Cost: one pread of a number, 0.5 µs.
+    ///
+    /// # Errors
+    /// As [`Kept::read`].
+    pub fn read_current(&self, buf: &mut Vec<u8>) -> Result<Option<Bytes>, ReadError> {
+        let Some(fd) = &self.usage else { return Ok(None) };
+        let path = || self.dir.join(usage_file(self.v2));
+        let bytes = pread(fd, buf, path)?;
+        parse_number(bytes).map(|n| Some(Bytes(n))).map_err(|what| malformed(path(), what))
+    }
+
+    /// Reads the parts of `current`. Cost: one pread of `memory.stat`, 3 µs.
+    ///
+    /// # Errors
+    /// As [`Kept::read`].
+    pub fn read_parts(
+        &self,
+        current: Option<Bytes>,
+        buf: &mut Vec<u8>,
+    ) -> Result<Usage, ReadError> {
         let path = || self.dir.join("memory.stat");
         let bytes = pread(&self.stat, buf, path)?;
         let parsed = if self.v2 { v2::parse(bytes) } else { v1::parse(bytes) };
         let mut usage = parsed.map_err(|what| malformed(path(), what))?;
-        usage.usage = current.map_or_else(
-            || [usage.anon, usage.file, usage.shmem].into_iter().flatten().sum(),
-            Bytes,
-        );
+        usage.usage = current
+            .unwrap_or_else(|| [usage.anon, usage.file, usage.shmem].into_iter().flatten().sum());
         Ok(usage)
     }
 }

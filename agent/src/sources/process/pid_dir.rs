@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// `stat` has 52 fields of at most 20 digits, and a name of at most 64 bytes.
-const STAT_MAX: usize = 2048;
+pub(super) const STAT_MAX: usize = 2048;
 
 /// What most files need; a longer one costs further reads.
 const CHUNK: usize = 4096;

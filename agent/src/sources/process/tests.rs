@@ -90,11 +90,13 @@ fn the_sources_agree_on_the_memory_of_this_process() {
     let roots = Roots::default();
     let page = Bytes(rustix::param::page_size() as u64);
     let ballast = vec![1_u8; 64 << 20];
-    let statm = read_statm_at(&roots, own_id()).unwrap();
+    let (statm, rss) = read_statm_at(&roots, own_id()).unwrap();
     let details = read_details(&roots, own_id()).unwrap();
     let rollup = read_smaps_rollup(&roots, own_id()).unwrap();
     let readings = [
         statm.resident.to_bytes(page),
+        rss.to_bytes(page),
+        read_stat_rss(&roots, own_id()).unwrap().to_bytes(page),
         details.stat.rss.to_bytes(page),
         details.status.vm_rss.unwrap(),
         rollup.rss.unwrap(),
@@ -156,6 +158,7 @@ fn every_reader_says_gone_of_a_reaped_process() {
     assert!(is_gone(read_identity(&roots, id.pid)));
     assert!(is_gone(Kept::open(&roots, id)));
     assert!(is_gone(read_statm_at(&roots, id)));
+    assert!(is_gone(read_stat_rss(&roots, id)));
     assert!(is_gone(read_details(&roots, id)));
     assert!(is_gone(read_cmdline(&roots, id, &Redactor::default())));
     assert!(is_gone(read_smaps_rollup(&roots, id)));
@@ -168,6 +171,7 @@ fn another_process_with_the_same_pid_is_not_mistaken_for_it() {
     let earlier = ProcessId { start_time: own.start_time - 1, ..own };
     assert!(is_gone(Kept::open(&roots, earlier)));
     assert!(is_gone(read_statm_at(&roots, earlier)));
+    assert!(is_gone(read_stat_rss(&roots, earlier)));
     assert!(is_gone(read_details(&roots, earlier)));
     assert!(is_gone(read_cmdline(&roots, earlier, &Redactor::default())));
     assert!(is_gone(read_smaps_rollup(&roots, earlier)));
