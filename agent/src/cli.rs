@@ -70,6 +70,7 @@ Examples:
   plimsoll top                        see it live; ? shows the keys
   plimsoll leaks                      what is leaking, most urgent first
   plimsoll leaks --json | jq .        the same for programs
+  plimsoll replay trace.csv.gz        what it would have said of recorded usage
   plimsoll doctor                     what can be seen on this machine, and what would give more
   plimsoll generate config > f.toml   a file with everything that can be set
   plimsoll demo                       watch a small leak being caught

@@ -138,6 +138,7 @@ fn facts_of(row: &Row<'_>, split: Split, now: Stamp) -> Facts {
         restarts: 0,
         age: now.since(FIRST_SEEN),
         kernel: None,
+        heap_in_use: row.heap_in_use,
         psi_full_avg10: None,
     }
 }

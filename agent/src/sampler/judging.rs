@@ -27,6 +27,7 @@ pub fn judge_process(state: &mut State, index: u32, now: Stamp) {
         restarts,
         age: now.since(state.started_at(known.id)),
         kernel: None,
+        heap_in_use: None,
         psi_full_avg10: None,
     };
     let target = known.target();
@@ -47,6 +48,7 @@ pub fn judge_cgroup(state: &mut State, index: u32, now: Stamp) {
         restarts: 0,
         age: now.since(cgroup.seen_at),
         kernel: cgroup.usage.as_ref().and_then(|u| u.kernel),
+        heap_in_use: None,
         psi_full_avg10: psi.map(|line| line.avg10),
     };
     let target = cgroup.target();
@@ -66,6 +68,7 @@ pub fn judge_workload(state: &mut State, index: u32, now: Stamp) {
         restarts: workload.restarts(now),
         age: now.since(workload.seen_at),
         kernel: None,
+        heap_in_use: None,
         psi_full_avg10: None,
     };
     let target = workload.target();
@@ -87,6 +90,7 @@ pub fn judge_node(state: &mut State, now: Stamp) {
         // The node has been up for as long as its clock runs.
         age: now.since(Stamp(0)),
         kernel: meminfo.and_then(|m| m.s_unreclaim()),
+        heap_in_use: None,
         psi_full_avg10: psi.map(|line| line.avg10),
     };
     settle(state, None, &Target::Node, &facts, now);

@@ -22,6 +22,9 @@ pub struct Facts {
     pub age: Duration,
     /// Kernel memory charged to a cgroup.
     pub kernel: Option<Bytes>,
+    /// What the program holds of its heap, where its runtime or a recording of it says so: the rest
+    /// of what is resident was freed and not given back.
+    pub heap_in_use: Option<Bytes>,
     /// Share of the last ten seconds in which all tasks stalled on memory. Units: percent.
     pub psi_full_avg10: Option<f64>,
 }

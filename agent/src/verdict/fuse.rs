@@ -393,6 +393,7 @@ fn evidence(memory: &Judged, facts: &Facts) -> Vec<Evidence> {
     all.extend(facts.open_fds.map(|n| fact("open_fds", n as f64, "{fd}")));
     all.extend(facts.kernel.map(|b| fact("kernel_memory", b.as_f64(), "By")));
     all.extend(facts.unreclaimable.map(|b| fact("unreclaimable", b.as_f64(), "By")));
+    all.extend(facts.heap_in_use.map(|b| fact("heap_in_use", b.as_f64(), "By")));
     all.extend(facts.psi_full_avg10.map(|p| fact("memory_stall_full_avg10", p, "%")));
     if facts.restarts > 0 {
         all.push(fact("restarts_1h", facts.restarts.into(), "{restart}"));
