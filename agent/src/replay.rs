@@ -59,7 +59,7 @@ pub enum ReplayError {
 }
 
 /// Rows between two calls of a watcher.
-const WATCHED_EVERY: u64 = 4096;
+const WATCHED_EVERY: u64 = 1024;
 
 /// Replays `trace` and writes each event to `out` as one line of JSON. `watch` is called now and
 /// then with the rows so far, for whoever shows progress.

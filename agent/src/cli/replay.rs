@@ -40,7 +40,8 @@ pub(super) fn run(
     let source = if from_stdin { Source::stdin() } else { Source::file(&args.trace) };
     let source = source.map_err(|e| failed(format!("cannot read {name}: {e}")))?;
     let mut file;
-    let out = if args.out == Path::new("-") {
+    let to_stdout = args.out == Path::new("-");
+    let out = if to_stdout {
         out
     } else {
         let made = refuse_own_trace(&source, &args.out).and_then(|()| File::create(&args.out));
@@ -48,7 +49,9 @@ pub(super) fn run(
         &mut file
     };
     let mut out = BufWriter::new(out);
-    let mut meter = Meter::start(source.progress());
+    // Where the events show, a line that is written over does not.
+    let on_terminal = io::stderr().is_terminal() && !(to_stdout && io::stdout().is_terminal());
+    let mut meter = Meter::start(source.progress(), on_terminal);
     let replayed = replay(source, &mut out, |rows| meter.show(rows, err));
     meter.wipe(err);
     // What was found before an error is told all the same.
@@ -87,9 +90,8 @@ struct Meter {
 }
 
 impl Meter {
-    fn start(progress: Progress) -> Self {
+    fn start(progress: Progress, on_terminal: bool) -> Self {
         let started = Instant::now();
-        let on_terminal = io::stderr().is_terminal();
         Self { started, shown: started, progress, on_terminal, width: 0 }
     }
 

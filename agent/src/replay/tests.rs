@@ -237,4 +237,27 @@ proptest! {
         }
         prop_assert_eq!(here, there);
     }
+
+    #[test]
+    fn whatever_the_values_it_comes_to_an_end(
+        (mut times, amounts) in (
+            prop::collection::vec(
+                prop_oneof![
+                    Just(-1e11), Just(1e11), Just(5e-324), Just(-0.0), -1e11..1e11_f64, 0.0..60.0_f64,
+                ],
+                1..60,
+            ),
+            prop::collection::vec(
+                prop_oneof![Just("0"), Just("1"), Just("9e99"), Just("5e9"), Just("18e18"), Just("1e-9")],
+                180,
+            ),
+        ),
+    ) {
+        times.sort_by(f64::total_cmp);
+        let rows = times.iter().zip(amounts.chunks(3));
+        let rows = rows.map(|(at, amounts)| format!("{at},a,{}\n", amounts.join(",")));
+        let header = "time_s,entity,used_bytes,limit_bytes,file_bytes\n";
+        let (summary, _) = replayed(&(header.to_owned() + &rows.collect::<String>()));
+        prop_assert_eq!(summary.rows, times.len() as u64);
+    }
 }
