@@ -2,14 +2,16 @@
 //!
 //! Pure: does no IO, reads no clock, logs nothing, cannot fail.
 
+mod album;
 mod cause;
 mod facts;
 mod fuse;
+mod outlook;
+mod suspicion;
 
-pub use crate::detect::{Params, Scratch};
+pub use crate::detect::Params;
+pub use crate::forecast::Scratch;
 pub use facts::Facts;
-#[cfg(test)]
-pub(crate) use fuse::judge_past;
 pub use fuse::{Judged, judge};
 
 use crate::units::{Bytes, BytesPerSec, Limit};

@@ -4,7 +4,8 @@
 //! is a trend that no single life is long enough to show. It cannot tell a batch job that is run
 //! over and over from a leak that ends in kills: for that the caller knows the restarts.
 
-use super::cells::{Past, demand};
+use super::demand::demand;
+use crate::history::{Tier, Window};
 
 /// What the lives have in common. Units: bytes per second.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,10 +32,12 @@ struct Life {
 
 /// Cuts the past into lives; None where demand never collapsed.
 #[must_use]
-pub fn lives(past: Past<'_>) -> Option<Lives> {
-    let minutes = past.minutes.iter().map(|b| (b.at.secs(), demand(&b.median).as_f64()));
-    let points = past.points.iter().map(|p| (p.at.secs(), demand(&p.split).as_f64()));
-    let first_point = past.points.first().map_or(f64::MAX, |p| p.at.secs());
+pub fn lives(window: &Window<'_>) -> Option<Lives> {
+    let points = || window.points().filter(|p| p.split.used.0 > 0);
+    let first_point = points().next().map_or(f64::MAX, |p| p.at.secs());
+    let minutes = window.buckets(Tier::Minute).filter(|b| b.median.used.0 > 0);
+    let minutes = minutes.map(|b| (b.at.secs(), demand(&b.median).as_f64()));
+    let points = points().map(|p| (p.at.secs(), demand(&p.split).as_f64()));
     let readings = minutes.take_while(|(t, _)| *t < first_point).chain(points);
 
     let mut rates = [0.0; LIVES_MAX];

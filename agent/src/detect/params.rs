@@ -7,57 +7,50 @@ use std::time::Duration;
 /// Thresholds of detection, forecast and hysteresis. `Params::default()` is what runs.
 #[derive(Clone, Debug)]
 pub struct Params {
-    /// A target younger, or seen for less, than this is not suspected, unless it would reach its
-    /// limit before that. Raise it where programs take longer to start. Default 30 s.
+    /// A target younger, or seen for less, than this is said to be warming up. Default 30 s.
     pub warm_up: Duration,
-    /// The shortest stretch of fine points that is judged. Lower finds fast leaks sooner and
-    /// mistakes more bursts for them. Default 10 s.
-    pub fine_span_min: Duration,
-    /// The shortest stretch of minute buckets that is judged. Default 20 min.
-    pub minute_span_min: Duration,
-    /// The shortest stretch of hour buckets that is judged. Growth that went on for so long is
-    /// suspected however far the limit is, or without one. Default 20 h.
-    pub hour_span_min: Duration,
-    /// Minutes and hours of a target against which nothing speaks are searched this often; fine
-    /// points always. Default 60 s: there is no new minute before.
-    pub coarse_interval: Duration,
-    /// Cells with data that a stretch needs at least; it is cut into 24. Default 10.
-    pub cells_min: usize,
-    /// One-sided standard score of Mann–Kendall's S. 3.1 is p = 0.001 for independent cells.
-    pub z_min: f64,
-    /// Growth below this is never a finding. Units: bytes. Default 1 MiB.
+    /// Growth below this is never evidence, and a target that never moved by it costs no memory.
+    /// Units: bytes. Default 1 MiB.
     pub growth_min: Bytes,
-    /// Growth below this share of the level is never a finding, at most in fine points and
-    /// minutes; hours need a tenth of it. Ratio. Default 0.02.
+    /// Growth below this share of the level is not held against a near limit. Ratio. Default 0.01.
     pub growth_share_min: f64,
-    /// Growth must be this many robust standard deviations of the residuals. Default 4.
-    pub growth_over_noise: f64,
-    /// The later of the two rises between thirds, as a share of the earlier one, below which growth
-    /// counts as levelling off. Ratio; 1 is a straight line. Default 0.4.
-    pub steady_min: f64,
-    /// The same for growth that was not seen to set in, which may be a warm-up: until half of its
-    /// time constant has passed a saturating one has more. Default 0.85.
-    pub steady_min_from_start: f64,
-    /// The share of the growth that one jump may explain. Default 0.45: stairs of three count.
-    pub jump_share_max: f64,
-    /// The share of the growth that may have been given back by now. Default 0.25.
-    pub retreat_max: f64,
-    /// A trend that set in while the target was watched is believed once the time left is at most
-    /// this many times its span. 3 is a quarter of the way from onset to limit.
-    pub patience: f64,
-    /// The same for growth that was not seen to set in. Default 2: a third of the way.
+    /// The log-odds from which growth towards a limit is evidence. Default 1.3. Lower finds
+    /// leaks sooner and accuses more healthy targets.
+    pub weight_min: f64,
+    /// The log-odds that evidence must have had for a forecast to be announced. Default 2.2.
+    pub weight_to_predict: f64,
+    /// Growth must exceed this share of the highest rise that was taken back. Ratio. Default 0.8.
+    pub beyond_min: f64,
+    /// A limit farther than this many spans is not yet headed for. Default 14.
+    pub patience_max: f64,
+    /// The same for a target that was known for less than `past_long` spans before. Default 4.
+    pub patience_young: f64,
+    /// Over how long a rise earns one span of patience: short bursts must be near. Default 40 s.
+    pub patience_grows_over: Duration,
+    /// A target known for less than this many spans before its rise grew from the start. 0.7.
+    pub past_min: f64,
+    /// A target known for at least this many spans before its rise is well known. Default 5.
+    pub past_long: f64,
+    /// Growth from the start is believed once the limit is within this many spans. Default 1: at
+    /// half of the way.
     pub patience_from_start: f64,
-    /// The same where less than `imminent` is left and the trend set in while watched. Default 20.
-    pub patience_pressing: f64,
-    /// Judgements in a row that must hold the evidence before it is suspected. Default 3.
+    /// … with at least this drift. Default 2.5.
+    pub drift_from_start: f64,
+    /// … over at least so many cells. Default 16.
+    pub cells_from_start: usize,
+    /// The shortest span of a creeping growth. Default 8 h.
+    pub creep_span_min: Duration,
+    /// The least drift of a creeping growth. Default 1.6.
+    pub creep_drift: f64,
+    /// The end of a creeping growth lies beyond this many spans. Default 20.
+    pub creep_ends_beyond: f64,
+    /// The least share of the level that a creeping growth gains over its span. Default 0.003.
+    pub creep_share_min: f64,
+    /// Judgements that must hold evidence before it is suspected. Default 2.
     pub confirm: u8,
-    /// For at least this share of the trend's span must evidence stand. Ratio. Default 0.1.
+    /// Evidence must stand for this share of its span. Ratio. Default 0.06.
     pub hold_share: f64,
-    /// … but for no less than this. Default 2 s.
-    pub hold_min: Duration,
-    /// … and no more than this. Default 30 min.
-    pub hold_max: Duration,
-    /// Evidence must be gone for this share of the time the suspicion stood. Default 1/3.
+    /// Evidence must be gone for this share of the time it stood. Default 1/3.
     pub clear_share: f64,
     /// … but for no less than this. Default 30 s.
     pub clear_min: Duration,
@@ -74,34 +67,31 @@ pub struct Params {
     pub relax: f64,
     /// Restarts of a workload within the hour that make a loop, if each life grows. Default 3.
     pub restarts_min: u32,
-    /// Spread of the forecast for each e-fold of extrapolation beyond the span. Ratio. Default 0.3.
-    pub extrapolation_spread: f64,
 }
 
 impl Default for Params {
     fn default() -> Self {
         Self {
             warm_up: Duration::from_secs(30),
-            fine_span_min: Duration::from_secs(10),
-            minute_span_min: Duration::from_secs(20 * 60),
-            hour_span_min: Duration::from_secs(20 * 3600),
-            coarse_interval: Duration::from_secs(60),
-            cells_min: 10,
-            z_min: 3.1,
             growth_min: Bytes::mib(1),
-            growth_share_min: 0.02,
-            growth_over_noise: 4.0,
-            steady_min: 0.4,
-            steady_min_from_start: 0.85,
-            jump_share_max: 0.45,
-            retreat_max: 0.25,
-            patience: 3.0,
-            patience_from_start: 2.0,
-            patience_pressing: 20.0,
-            confirm: 3,
-            hold_share: 0.1,
-            hold_min: Duration::from_secs(2),
-            hold_max: Duration::from_secs(30 * 60),
+            growth_share_min: 0.01,
+            weight_min: 1.3,
+            weight_to_predict: 2.2,
+            beyond_min: 0.8,
+            patience_max: 14.0,
+            patience_young: 4.0,
+            patience_grows_over: Duration::from_secs(40),
+            past_min: 0.7,
+            past_long: 5.0,
+            patience_from_start: 1.0,
+            drift_from_start: 2.5,
+            cells_from_start: 16,
+            creep_span_min: Duration::from_secs(8 * 3600),
+            creep_drift: 1.6,
+            creep_ends_beyond: 20.0,
+            creep_share_min: 0.003,
+            confirm: 2,
+            hold_share: 0.06,
             clear_share: 1.0 / 3.0,
             clear_min: Duration::from_secs(30),
             clear_max: Duration::from_secs(6 * 3600),
@@ -110,7 +100,6 @@ impl Default for Params {
             headroom_share_min: 0.02,
             relax: 1.5,
             restarts_min: 3,
-            extrapolation_spread: 0.3,
         }
     }
 }

@@ -7,15 +7,15 @@ use super::columns::Row;
 use super::news::{Event, Outcome, Told};
 use crate::clock::Stamp;
 use crate::config::Sampling;
-use crate::detect::cells::demand;
-use crate::history::{History, Split};
+use crate::detect::demand;
+use crate::history::{SeriesId, Split};
 use crate::sampler::cadence::{FIRST_INTERVAL, next_interval};
 use crate::sampler::schedule::{CHANGED_JUDGED_WITHIN, Change};
 use crate::sampler::wheel::Tick;
 use crate::sampler::{Standing, Track};
 use crate::target::TargetKind;
 use crate::units::Bytes;
-use crate::verdict::{Facts, Params, Scratch};
+use crate::verdict::{Facts, Judged, Params, Scratch};
 
 /// Where an entity's timeline begins: as on a node that has been up for a day.
 pub const FIRST_SEEN: Stamp = Stamp(24 * 3_600_000);
@@ -45,12 +45,14 @@ pub struct Seen {
 }
 
 impl Entity {
-    /// An entity whose first row is at `first_s` and whose history is kept by `track`.
+    /// An entity whose first row is at `first_s`. Nobody keeps a history of it: what the judgement
+    /// asks of the past it keeps itself.
     #[must_use]
-    pub fn new(mut track: Track, first_s: f64) -> Self {
+    pub fn new(first_s: f64) -> Self {
+        let mut track = Track::new(SeriesId::NONE, FIRST_SEEN);
         track.set_interval(FIRST_INTERVAL / 2);
-        let (standing, told) = (Standing::default(), Told::default());
-        Self { track, standing, told, first_s, last_s: first_s }
+        let standing = Standing::of(Judged::without_history());
+        Self { track, standing, told: Told::default(), first_s, last_s: first_s }
     }
 
     /// Takes in a row of this entity.
@@ -61,7 +63,6 @@ impl Entity {
         &mut self,
         row: &Row<'_>,
         rules: &Rules,
-        history: &mut History,
         scratch: &mut Scratch,
     ) -> Result<Seen, String> {
         if row.time_s < self.last_s {
@@ -79,7 +80,7 @@ impl Entity {
         }
         let split = split_of(row);
         let before = std::mem::replace(&mut self.track.split, split);
-        history.push(self.track.series, now, split);
+        self.standing.see(now, &split, &rules.params);
         if split != before {
             let soon = now.plus(CHANGED_JUDGED_WITHIN);
             self.track.hasten_judgement(Tick::at(FIRST_SEEN, soon));
@@ -87,8 +88,9 @@ impl Entity {
         let facts = facts_of(row, split, now);
         let mut seen = Seen { is_reading: true, ..Seen::default() };
         if self.track.judge_due <= tick {
-            let (window, interval) = (history.window(self.track.series), self.track.interval());
-            let wait = self.standing.judge(&rules.params, window, now, &facts, interval, scratch);
+            let interval = self.track.interval();
+            let wait =
+                self.standing.judge(&rules.params, None, &split, now, &facts, interval, scratch);
             self.track.judge_due = Tick::at(FIRST_SEEN, now.plus(wait));
             let outcome = self.outcome(now);
             seen.news = self.told.news(&outcome, row.time_s, rules.params.oom_horizon);

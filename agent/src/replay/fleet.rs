@@ -1,24 +1,16 @@
-//! All entities of a trace, by name, and the histories they are kept in.
+//! All entities of a trace, by name.
 
 use super::columns::Row;
-use super::entity::{Entity, FIRST_SEEN, Rules, Seen};
+use super::entity::{Entity, Rules, Seen};
 use crate::config::Config;
-use crate::history::{History, HistoryParams};
-use crate::sampler::Track;
-use crate::target::{ProcessId, Target};
 use crate::verdict::{Params, Scratch};
 use rustc_hash::FxHashMap;
-
-/// Entities that share a history. Each history has room for all of them in full, and takes it from
-/// the heap only as they fill it.
-const SHELF: usize = 64;
 
 #[derive(Debug)]
 pub struct Fleet {
     rules: Rules,
     by_name: FxHashMap<Box<str>, usize>,
     entities: Vec<Entity>,
-    shelves: Vec<History>,
     scratch: Scratch,
     /// Where rows follow one another, the name is not looked up.
     last: (String, usize),
@@ -33,7 +25,6 @@ impl Default for Fleet {
             rules: Rules { sampling: config.sampling, params },
             by_name: FxHashMap::default(),
             entities: Vec::new(),
-            shelves: Vec::new(),
             scratch: Scratch::default(),
             last: (String::new(), 0),
         }
@@ -60,8 +51,7 @@ impl Fleet {
             self.turn_to(row);
         }
         let index = self.last.1;
-        let (entity, shelf) = (&mut self.entities[index], &mut self.shelves[index / SHELF]);
-        entity.see(row, &self.rules, shelf, &mut self.scratch)
+        self.entities[index].see(row, &self.rules, &mut self.scratch)
     }
 
     fn turn_to(&mut self, row: &Row<'_>) {
@@ -74,13 +64,7 @@ impl Fleet {
 
     fn enter(&mut self, row: &Row<'_>) -> usize {
         let index = self.entities.len();
-        if index.is_multiple_of(SHELF) {
-            self.shelves.push(History::new(HistoryParams::in_full(SHELF)));
-        }
-        // Names stay here: in the history an entity is a number.
-        let target = Target::Process(ProcessId { pid: 0, start_time: index as u64 });
-        let series = self.shelves[index / SHELF].open(&target, FIRST_SEEN);
-        self.entities.push(Entity::new(Track::new(series, FIRST_SEEN), row.time_s));
+        self.entities.push(Entity::new(row.time_s));
         self.by_name.insert(row.entity.into(), index);
         index
     }

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 /// A forecast is told anew when its middle has moved by more than this share of the time left.
-const MOVED: f64 = 0.25;
+const MOVED: f64 = 0.05;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

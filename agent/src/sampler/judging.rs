@@ -112,9 +112,11 @@ fn settle(state: &mut State, at: Option<Due>, target: &Target, facts: &Facts, no
     let Some((track, standing)) = entry(state, at) else { return };
     let (track, mut standing) = (*track, std::mem::take(standing));
     let before = standing.state();
-    let window = state.history.window(track.series);
+    let window = Some(state.history.window(track.series));
+    let split = track.split;
     let interval = track.interval();
-    let wait = standing.judge(&state.params, window, now, facts, interval, &mut state.scratch);
+    let scratch = &mut state.scratch;
+    let wait = standing.judge(&state.params, window, &split, now, facts, interval, scratch);
     let judge_due = state.wheel.tick_at(now.plus(wait));
     if let Some((track, place)) = entry(state, at) {
         track.judge_due = judge_due;

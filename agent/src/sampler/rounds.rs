@@ -64,6 +64,7 @@ impl Run {
             state.node.track.split = split;
             state.node.track.read_at = now;
             state.history.push(state.node.track.series, now, split);
+            state.node.standing.see(now, &split, &state.params);
         }
         let killed = quick.vmstat.as_ref().ok().and_then(|v| v.oom_kill());
         state.node.take(quick);

@@ -1,7 +1,7 @@
 //! What was last concluded of a target, kept small: ten thousand of these exist.
 
 use crate::clock::Stamp;
-use crate::history::Window;
+use crate::history::{Split, Window};
 use crate::target::TargetKind;
 use crate::units::{Bytes, BytesPerSec, Limit};
 use crate::verdict::{Eta, Facts, Judged, Opinion, Params, Scratch, State, judge};
@@ -19,6 +19,11 @@ pub struct Standing {
 
 impl Standing {
     #[must_use]
+    pub fn of(memory: Judged) -> Self {
+        Self { memory, ..Self::default() }
+    }
+
+    #[must_use]
     pub const fn state(&self) -> State {
         self.memory.state
     }
@@ -28,18 +33,24 @@ impl Standing {
         self.memory.state >= State::LeakSuspected
     }
 
+    /// Takes in one reading, whether it is judged or not.
+    pub fn see(&mut self, at: Stamp, split: &Split, params: &Params) {
+        self.memory.see(at, split, params.growth_min);
+    }
+
     /// Judges the target anew. Returns how long it may wait for the next judgement; `interval` is
     /// the one that led to the newest reading.
     pub fn judge(
         &mut self,
         params: &Params,
-        window: Window<'_>,
+        window: Option<Window<'_>>,
+        split: &Split,
         now: Stamp,
         facts: &Facts,
         interval: Duration,
         scratch: &mut Scratch,
     ) -> Duration {
-        let opinion = judge(params, window, now, facts, &mut self.memory, scratch);
+        let opinion = judge(params, window, split, now, facts, &mut self.memory, scratch);
         self.conclude(opinion, now);
         self.next_judgement(facts.kind, interval)
     }

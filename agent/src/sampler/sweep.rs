@@ -95,6 +95,7 @@ fn visit_process(
     let split = split_of(statm, &particulars, readers.page_size);
     let before = std::mem::replace(&mut process.track.split, split);
     state.history.push(process.track.series, now, split);
+    process.facts.standing.see(now, &split, &state.params);
     process.facts.particulars_stale |= split.used != before.used || split.anon != before.anon;
     let details_due = process.facts.particulars_stale
         && particulars.read_at.is_none_or(|at| now.since(at) >= DETAILS_AGE);
@@ -287,6 +288,7 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
     let usage = match read_usage(cgroup, calm, &layout, &mut readers.buffer) {
         Ok(None) => {
             state.history.push(cgroup.track.series, now, cgroup.track.split);
+            cgroup.standing.see(now, &cgroup.track.split, &state.params);
             state.counters.sampled("cgroup", 1);
             reschedule_cgroup(state, &layout, index, Change::NONE, now);
             return;
@@ -307,6 +309,7 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
     cgroup.usage = Some(usage);
     cgroup.parts_at = now;
     state.history.push(cgroup.track.series, now, split);
+    cgroup.standing.see(now, &split, &state.params);
     state.counters.sampled("cgroup", 1);
     cgroup.details_stale |= split != before;
     let age_min = if cgroup.details_stale { CGROUP_DETAILS_AGE } else { CGROUP_DETAILS_AGE * 6 };
@@ -420,6 +423,7 @@ fn visit_workload(state: &mut State, index: u32, tick: Tick, now: Stamp) {
     let before = std::mem::replace(&mut workload.track.split, workload.sum);
     let change = Change::of(before, workload.sum);
     state.history.push(workload.track.series, now, workload.sum);
+    workload.standing.see(now, &workload.sum, &state.params);
     // Without a process nothing grows; a restart loop may go on.
     let judged = workload.members > 0 || workload.standing.is_suspect();
     if judged && workload.track.judge_due <= tick {
