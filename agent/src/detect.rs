@@ -11,8 +11,8 @@
 //! cache never makes a finding, and a leak that is being swapped out still does.
 //!
 //! [`ladder`] keeps the past, [`cell`] says how readings are folded, [`rise`] what is measured,
-//! [`evidence`] what speaks for a leak, [`taken_back`] what speaks against it, [`lives`] finds leaks
-//! that end in restarts. `docs/detection.md` has the whole argument with figures.
+//! [`evidence`] what speaks for a leak, [`taken_back`] what speaks against it, [`season`] looks
+//! under a daily cycle, [`lives`] finds leaks that end in restarts. `docs/detection.md` has the whole argument with figures.
 
 pub mod cell;
 mod demand;
@@ -22,6 +22,7 @@ pub mod lives;
 mod params;
 mod refill;
 pub mod rise;
+pub mod season;
 #[cfg(test)]
 pub(crate) mod synthetic;
 pub mod taken_back;
@@ -33,6 +34,9 @@ pub use params::Params;
 pub use refill::refill;
 pub use rise::Rise;
 
+/// Where readings are coarse, growth by fewer steps than this may be rounding.
+const GRAINS_MIN: f64 = 3.0;
+
 /// The strongest evidence on one level, if there is any. `reach` is the demand at which the limit
 /// is reached; without a limit only creeping growth is evidence.
 ///
@@ -40,6 +44,7 @@ pub use rise::Rise;
 #[must_use]
 pub fn find(params: &Params, ladder: &Ladder, level: usize, reach: Option<f64>) -> Option<Rise> {
     let creeping = params.creep_span_min.as_secs_f64();
+    let least = params.growth_min.as_f64().max(GRAINS_MIN * f64::from(ladder.grain()));
     let mut found: Option<Rise> = None;
     for count in rise::STRETCHES {
         let long = count as f64 * Ladder::width(level) > creeping / rise::GAPS_MAX;
@@ -47,7 +52,7 @@ pub fn find(params: &Params, ladder: &Ladder, level: usize, reach: Option<f64>) 
         for &track in tracks {
             let Some(rise) = Rise::of(ladder, level, count, track) else { continue };
             let ends_in = ends_in(&rise, reach);
-            let enough = rise.growth >= params.growth_min.as_f64() && rise.middle_too >= 0.2;
+            let enough = rise.growth >= least && rise.middle_too >= 0.2;
             let speaks = enough
                 && rise.steady > 0.2
                 && (evidence::creeps(params, &rise, ends_in)
@@ -57,7 +62,14 @@ pub fn find(params: &Params, ladder: &Ladder, level: usize, reach: Option<f64>) 
             }
         }
     }
-    found
+    found.or_else(|| daily(params, ladder, level, least))
+}
+
+/// Growth from day to day as a rise over three days.
+fn daily(params: &Params, ladder: &Ladder, level: usize, least: f64) -> Option<Rise> {
+    let daily = ladder.daily(level)?;
+    let enough = daily.growth >= least && daily.growth >= params.daily_share_min * daily.now;
+    enough.then(|| Rise::of_days(ladder, level, &daily))
 }
 
 /// When the line would reach `reach`. Units: seconds; infinite without a limit.

@@ -23,7 +23,7 @@ use bend::{Bend, bends};
 pub const ETA_MAX_S: f64 = 10.0 * 365.25 * 86_400.0;
 
 /// The share of the cells that counts as independent.
-const INDEPENDENT: f64 = 0.5;
+const INDEPENDENT: f64 = 0.7;
 /// Residuals are not believed to be smaller than this share of the goal.
 const RESIDUAL_MIN: f64 = 0.004;
 /// By how much a curved one's residual counts higher than a line's.
@@ -31,7 +31,7 @@ const CURVED: [f64; 3] = [1.0, 1.05, 1.1];
 /// Of the newer cells, this share has its highest reading no farther above the middle one.
 const PEAKS: f64 = 0.8;
 /// What no curve knows of: added to both ends, on a logarithmic scale.
-const UNKNOWN: f64 = 0.05;
+const UNKNOWN: f64 = 0.16;
 /// The shortest time left that is told. Units: cells.
 const NOW: f64 = 0.25;
 /// A normal distribution in three points: standard scores and weights.

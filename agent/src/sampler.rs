@@ -40,7 +40,7 @@ pub use health::Health;
 pub use judging::verdict_of;
 pub use node::Node;
 pub use processes::{Process, Processes};
-pub use standing::Standing;
+pub use standing::{Past, Standing};
 pub use state::{Counters, State, Track};
 pub use thread::{Sampler, SamplerHandle, start};
 pub use workloads::{Workload, Workloads};

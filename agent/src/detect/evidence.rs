@@ -8,6 +8,15 @@ use super::Params;
 use super::ladder::Track;
 use super::rise::Rise;
 
+/// A rise slower than what came before it by this is one that levels off.
+const SLOWING_MAX: f64 = 1.4;
+/// A rise that came after no more than this share of its slope set in where it begins.
+const SET_IN: f64 = 0.5;
+/// Of a line's slope, the newest cells must keep this share.
+const STILL_MIN: f64 = 0.5;
+/// A growth of this share of what was reached.
+const DOUBLED: f64 = 0.5;
+
 /// The log-odds that a rise is the sound of a leak rather than of a healthy target.
 ///
 /// A logistic regression on windows of recorded series: healthy machines against leaks injected
@@ -21,11 +30,13 @@ use super::rise::Rise;
 #[must_use]
 pub fn weight(rise: &Rise, ends_in: f64) -> f64 {
     let spans = (ends_in / rise.span).max(0.05);
+    // What has doubled is no burst, however near its end.
+    let near_max = if rise.growth >= DOUBLED * rise.now { 0.2 } else { 0.9 };
     2.247 * rise.drift.min(3.2)
         + 0.649 * rise.past.clamp(0.1, 30.0).ln()
         + 0.177 * rise.beyond.clamp(0.5, 4.0).ln()
         + 5.051 * rise.new_ground.clamp(0.0, 1.0)
-        - 4.367 * (2.0 / spans).ln().clamp(0.0, 0.9)
+        - 4.367 * (2.0 / spans).ln().clamp(0.0, near_max)
         - 0.770 * rise.steady.clamp(0.2, 5.0).ln().abs()
         + 1.062 * (rise.cells as f64).ln()
         - 10.008
@@ -34,7 +45,13 @@ pub fn weight(rise: &Rise, ends_in: f64) -> f64 {
 /// Whether a rise towards a limit that it would reach in `ends_in` seconds is evidence of a leak.
 #[must_use]
 pub fn heads_for_the_limit(params: &Params, rise: &Rise, ends_in: f64) -> bool {
-    if rise.track != Track::Low || rise.growth < params.growth_share_min * rise.mean {
+    let too_little = rise.growth < params.growth_share_min * rise.mean;
+    if rise.track != Track::Low || too_little || rise.slowing > SLOWING_MAX {
+        return false;
+    }
+    let seen = rise.span * (1.0 + rise.past);
+    let warming_up = params.warm_up.as_secs_f64() - seen;
+    if warming_up > 0.0 && ends_in > warming_up {
         return false;
     }
     if rise.past < params.past_min {
@@ -43,13 +60,20 @@ pub fn heads_for_the_limit(params: &Params, rise: &Rise, ends_in: f64) -> bool {
         return rise.cells >= params.cells_from_start
             && rise.drift >= params.drift_from_start
             && rise.given_back <= 0.1
-            && (0.7..1.6).contains(&rise.steady)
+            && (0.8..1.6).contains(&rise.steady)
+            && rise.still >= STILL_MIN
             && rise.growth >= 0.05 * rise.mean
             && ends_in <= params.patience_from_start * rise.span;
     }
-    let known_for_long = rise.past >= params.past_long;
-    let patience = (rise.span / params.patience_grows_over.as_secs_f64())
-        .clamp(1.5, if known_for_long { params.patience_max } else { params.patience_young });
+    let patience_max = if rise.slowing > SET_IN {
+        // It may have grown from the start and only seems to have a quiet past.
+        params.patience_grown
+    } else if rise.past >= params.past_long {
+        params.patience_max
+    } else {
+        params.patience_young
+    };
+    let patience = (rise.span / params.patience_grows_over.as_secs_f64()).clamp(1.5, patience_max);
     ends_in <= patience * rise.span
         && rise.drift >= 1.2
         && rise.new_ground >= 0.0
@@ -62,10 +86,15 @@ pub fn heads_for_the_limit(params: &Params, rise: &Rise, ends_in: f64) -> bool {
 /// Whether a rise that ends far away, or nowhere, has gone on for long and steadily enough.
 #[must_use]
 pub fn creeps(params: &Params, rise: &Rise, ends_in: f64) -> bool {
-    rise.span >= params.creep_span_min.as_secs_f64()
-        && ends_in > params.creep_ends_beyond * rise.span
+    let slow = rise.span >= params.creep_span_min.as_secs_f64()
         && rise.growth >= params.creep_share_min * rise.mean
         && rise.largest_step <= 0.5
-        && (rise.new_ground >= 0.3 && rise.drift >= params.creep_drift && rise.given_back <= 0.3
-            || rise.drift >= params.creep_drift + 0.2 && rise.given_back <= 0.2)
+        && rise.steady >= 0.4;
+    let far = ends_in > params.creep_ends_beyond * rise.span;
+    let new = rise.new_ground >= 0.3;
+    let drifts = |by: f64, given_back: f64| {
+        rise.drift >= params.creep_drift + by && rise.given_back <= given_back
+    };
+    slow && (far && (new && drifts(0.0, 0.3) || drifts(0.2, 0.2))
+        || ends_in > params.patience_young * rise.span && new && drifts(0.6, 0.1))
 }

@@ -9,6 +9,7 @@
 //! readings are farther apart than a level's cells, its cells have gaps and are not judged.
 
 use super::cell::{Cell, Fold};
+use super::season::{Daily, Season};
 use super::taken_back::TakenBack;
 use crate::clock::Stamp;
 use crate::units::Bytes;
@@ -18,6 +19,9 @@ pub const CELLS: usize = 32;
 /// Cells of one level in one of the next.
 const FACTOR: i64 = 4;
 pub const LEVELS: usize = 8;
+
+/// The level whose cells make up the hours.
+const SEASON_LEVEL: usize = 5;
 
 /// One time scale.
 #[derive(Clone, Debug, Default)]
@@ -80,9 +84,13 @@ impl Track {
 #[derive(Clone, Debug)]
 pub struct Ladder {
     levels: [Level; LEVELS],
+    season: Season,
     /// The first and the newest reading.
     first: Stamp,
     last: Stamp,
+    last_value: f32,
+    /// The least by which two readings in a row differed: how finely demand is told.
+    grain: f32,
     /// Bit k: a cell of level k was closed since that was last asked.
     closed: u8,
 }
@@ -90,7 +98,15 @@ pub struct Ladder {
 impl Ladder {
     #[must_use]
     pub fn starting(at: Stamp) -> Self {
-        Self { levels: Default::default(), first: at, last: Stamp(i64::MIN), closed: 0 }
+        Self {
+            levels: Default::default(),
+            season: Season::default(),
+            first: at,
+            last: Stamp(i64::MIN),
+            last_value: f32::NAN,
+            grain: f32::MAX,
+            closed: 0,
+        }
     }
 
     #[must_use]
@@ -104,6 +120,12 @@ impl Ladder {
         self.last
     }
 
+    /// How finely readings tell demand; 0 if that is not known. Units: bytes.
+    #[must_use]
+    pub fn grain(&self) -> f32 {
+        if self.grain == f32::MAX { 0.0 } else { self.grain }
+    }
+
     #[must_use]
     pub fn level(&self, level: usize) -> &Level {
         &self.levels[level]
@@ -115,9 +137,20 @@ impl Ladder {
         FACTOR.pow(level as u32) as f64
     }
 
+    /// Growth from day to day, asked when a cell of `level` was closed; None on all but one.
+    #[must_use]
+    pub fn daily(&self, level: usize) -> Option<Daily> {
+        (level == SEASON_LEVEL).then(|| self.season.daily())?
+    }
+
     /// Takes in one reading. One that is older than the newest changes nothing.
     pub fn add(&mut self, at: Stamp, demand: Bytes) {
         let value = demand.0 as f32;
+        let step = (value - self.last_value).abs();
+        if step > 0.0 {
+            self.grain = self.grain.min(step);
+        }
+        self.last_value = value;
         self.add_values(at, [value; 3]);
     }
 
@@ -151,6 +184,9 @@ impl Ladder {
             own.open = Fold::default();
             own.keep(cell, Self::width(level));
             self.closed |= 1 << level;
+            if level == SEASON_LEVEL {
+                self.season.add(f64::from(cell.index) * Self::width(level), cell);
+            }
             if level + 1 < LEVELS {
                 self.feed(level + 1, cell.index.div_euclid(FACTOR as i32), cell);
             }
@@ -171,6 +207,12 @@ impl Ladder {
     pub fn newest_low(&self, level: usize) -> Option<f32> {
         let newest = |level: &Level| level.cells.last().map(|cell| cell.low);
         newest(&self.levels[level]).or_else(|| self.levels.iter().find_map(newest))
+    }
+
+    /// How far the low value of the newest closed cell of `level` lies under its middle one.
+    #[must_use]
+    pub fn scatter(&self, level: usize) -> Option<f32> {
+        self.levels[level].cells.last().map(|cell| cell.middle - cell.low)
     }
 
     /// Whether the low values of all cells differ by less than `least` bytes.
@@ -216,6 +258,9 @@ mod tests {
         assert_eq!(ladder.take_closed().collect::<Vec<_>>(), [0, 1]);
         assert_eq!(ladder.take_closed().count(), 0);
         ladder.add(Stamp(20_000), Bytes(5));
+        assert_eq!(ladder.take_closed().collect::<Vec<_>>(), [0, 1]);
+        ladder.add(Stamp(40_000), Bytes(5));
+        ladder.add(Stamp(60_000), Bytes(5));
         assert_eq!(ladder.take_closed().collect::<Vec<_>>(), [0, 1, 2]);
     }
 
@@ -235,5 +280,11 @@ mod tests {
     fn flat_is_what_hardly_moves() {
         assert!(fed(100, |s| 1000 + (s % 3) as u64).is_flat(4.0));
         assert!(!fed(100, |s| 1000 + s as u64).is_flat(4.0));
+    }
+
+    #[test]
+    fn the_grain_is_the_least_step() {
+        assert_eq!(fed(100, |s| 1000 * (s as u64 / 7)).grain(), 1000.0);
+        assert_eq!(fed(100, |_| 1000).grain(), 0.0);
     }
 }

@@ -7,17 +7,18 @@ use std::time::Duration;
 /// Thresholds of detection, forecast and hysteresis. `Params::default()` is what runs.
 #[derive(Clone, Debug)]
 pub struct Params {
-    /// A target younger, or seen for less, than this is said to be warming up. Default 30 s.
+    /// A target younger, or seen for less, than this is warming up, and not suspected unless it
+    /// would reach its limit before. Raise it where programs take longer to start. Default 30 s.
     pub warm_up: Duration,
     /// Growth below this is never evidence, and a target that never moved by it costs no memory.
     /// Units: bytes. Default 1 MiB.
     pub growth_min: Bytes,
-    /// Growth below this share of the level is not held against a near limit. Ratio. Default 0.01.
+    /// Growth below this share of the level is not held against a near limit. Ratio. Default 0.02.
     pub growth_share_min: f64,
-    /// The log-odds from which growth towards a limit is evidence. Default 1.3. Lower finds
+    /// The log-odds from which growth towards a limit is evidence. Default 1.1. Lower finds
     /// leaks sooner and accuses more healthy targets.
     pub weight_min: f64,
-    /// The log-odds that evidence must have had for a forecast to be announced. Default 2.2.
+    /// The log-odds that evidence must have had for a forecast to be announced. Default 1.78.
     pub weight_to_predict: f64,
     /// Growth must exceed this share of the highest rise that was taken back. Ratio. Default 0.8.
     pub beyond_min: f64,
@@ -25,7 +26,9 @@ pub struct Params {
     pub patience_max: f64,
     /// The same for a target that was known for less than `past_long` spans before. Default 4.
     pub patience_young: f64,
-    /// Over how long a rise earns one span of patience: short bursts must be near. Default 40 s.
+    /// The same for a rise that may have set in before it was seen. Default 3.
+    pub patience_grown: f64,
+    /// Over how long a rise earns one span of patience: short bursts must be near. Default 10 s.
     pub patience_grows_over: Duration,
     /// A target known for less than this many spans before its rise grew from the start. 0.7.
     pub past_min: f64,
@@ -46,6 +49,8 @@ pub struct Params {
     pub creep_ends_beyond: f64,
     /// The least share of the level that a creeping growth gains over its span. Default 0.003.
     pub creep_share_min: f64,
+    /// The least share of the level that growth from day to day gains in three days. Default 0.05.
+    pub daily_share_min: f64,
     /// Judgements that must hold evidence before it is suspected. Default 2.
     pub confirm: u8,
     /// Evidence must stand for this share of its span. Ratio. Default 0.06.
@@ -74,13 +79,14 @@ impl Default for Params {
         Self {
             warm_up: Duration::from_secs(30),
             growth_min: Bytes::mib(1),
-            growth_share_min: 0.01,
-            weight_min: 1.3,
-            weight_to_predict: 2.2,
+            growth_share_min: 0.02,
+            weight_min: 1.1,
+            weight_to_predict: 1.78,
             beyond_min: 0.8,
             patience_max: 14.0,
             patience_young: 4.0,
-            patience_grows_over: Duration::from_secs(40),
+            patience_grown: 3.0,
+            patience_grows_over: Duration::from_secs(10),
             past_min: 0.7,
             past_long: 5.0,
             patience_from_start: 1.0,
@@ -90,6 +96,7 @@ impl Default for Params {
             creep_drift: 1.6,
             creep_ends_beyond: 20.0,
             creep_share_min: 0.003,
+            daily_share_min: 0.05,
             confirm: 2,
             hold_share: 0.06,
             clear_share: 1.0 / 3.0,

@@ -42,9 +42,9 @@ mod tests {
         let begin = Stamp(7_200_000);
         let series = history.open(&Target::Node, begin);
         let mut kept = Ladder::starting(begin);
-        for second in 0..4 * 3600 {
-            let used = Bytes::mib(100 + second / 60);
-            let at = Stamp(begin.0 + second as i64 * 1000);
+        for second in 0..4 * 3600_i64 {
+            let used = Bytes::mib(100 + second.unsigned_abs() / 60);
+            let at = Stamp(begin.0 + second * 1000);
             history.push(series, at, Split { used, anon: used, ..Split::default() });
             kept.add(at, used);
         }

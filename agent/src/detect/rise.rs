@@ -13,12 +13,16 @@
 //!   the growth. At most 1; negative for a return to where demand was before.
 //! - `past`: how much longer the target had been seen before the stretch ÷ the stretch.
 //! - `beyond`: the growth, without its largest step, ÷ the highest rise that was taken back before.
+//! - `slowing`: the slope of the cells before the stretch ÷ its own. 1 within a line, above for what
+//!   levels off, about 0 where the growth set in with the stretch.
+//! - `still`: the rise of the newest cells ÷ what the line would have them rise. 0 for what stopped.
 //!
 //! Assumes that growth adds up: a fall by a restart within the stretch makes `given_back` large and
 //! hides what lies on either side.
 
 use super::cell::Cell;
 use super::ladder::{LEVELS, Ladder, Track};
+use super::season::Daily;
 
 /// A stretch with gaps longer than this many times its cells is not looked at.
 pub(super) const GAPS_MAX: f64 = 2.5;
@@ -52,6 +56,8 @@ pub struct Rise {
     pub new_ground: f64,
     pub past: f64,
     pub beyond: f64,
+    pub slowing: f64,
+    pub still: f64,
     /// Seconds at which the stretch begins, on the clock of the stamps.
     pub from: f64,
 }
@@ -112,9 +118,78 @@ impl Rise {
             new_ground: known.map_or(1.0, |known| (mean(newest) - known) / growth),
             past: ((from - ladder.first().secs()) / span).max(0.0),
             beyond: (growth - step).max(0.0) / f64::from(taken_back).max(1.0),
+            slowing: slope_before(ladder, level, before, from, count, track) / line.slope,
+            still: newest_rise(cells, track) / line.slope,
             from,
         })
     }
+}
+
+/// A growth from day to day as a rise: the ratios of a line where it says nothing of them.
+impl Rise {
+    #[must_use]
+    pub(super) fn of_days(ladder: &Ladder, level: usize, daily: &Daily) -> Self {
+        let span = daily.growth / daily.slope;
+        let until = ladder.last().secs();
+        Self {
+            level,
+            track: Track::Low,
+            cells: 5,
+            span,
+            now: daily.now,
+            mean: daily.now,
+            growth: daily.growth,
+            slope: daily.slope,
+            middle_too: 1.0,
+            drift: 2.0,
+            given_back: 0.0,
+            largest_step: 0.0,
+            steady: 1.0,
+            new_ground: 1.0,
+            past: 1.0,
+            beyond: 1.0,
+            slowing: 1.0,
+            still: 1.0,
+            from: until - span,
+        }
+    }
+}
+
+/// The slope of at most `count` cells before the stretch, from end to end, or of the next level's
+/// where fewer than half of that are left; 0 where it has no three. Units: bytes per cell.
+fn slope_before(
+    ladder: &Ladder,
+    level: usize,
+    before: &[Cell],
+    from: f64,
+    count: usize,
+    track: Track,
+) -> f64 {
+    let slope = |cells: &[Cell]| match cells {
+        [first, _, .., last] => {
+            let rise = f64::from(track.of(last) - track.of(first));
+            Some(rise / f64::from(last.index - first.index).max(1.0))
+        }
+        _ => None,
+    };
+    let enough = before.len() >= count / 2;
+    let own = slope(&before[before.len().saturating_sub(count)..]).filter(|_| enough);
+    own.or_else(|| {
+        let coarser = level + 1;
+        let cells = (coarser < LEVELS).then(|| ladder.level(coarser).cells())?;
+        let width = Ladder::width(coarser);
+        let ends = cells.partition_point(|cell| f64::from(cell.index + 1) * width <= from);
+        let begins = ends.saturating_sub((count / 4).max(3));
+        Some(slope(&cells[begins..ends])? * Ladder::width(level) / width)
+    })
+    .unwrap_or(0.0)
+}
+
+/// The slope of the newest eighth, at least three cells. Units: bytes per cell.
+fn newest_rise(cells: &[Cell], track: Track) -> f64 {
+    let newest = &cells[cells.len() - (cells.len() / 8 + 1).max(3)..];
+    let (first, last) = (&newest[0], &newest[newest.len() - 1]);
+    f64::from(track.of(last) - track.of(first)) / f64::from(last.index - first.index).max(1.0)
 }
 
 /// The least-squares line through the followed values.

@@ -1,20 +1,16 @@
-//! Synthetic pasts for tests: readings folded into the very points and buckets that history keeps,
-//! and a run of the judgement over them. Every generator is seeded, and the seed is printed.
+//! Synthetic pasts for tests, and a run of the judgement over them. Every generator is seeded, and
+//! the seed is printed.
 
 use super::Params;
-use super::cells::{Past, Work};
 use crate::clock::Stamp;
-use crate::history::{Bucket, Point, Split};
-use crate::target::TargetKind;
+use crate::history::{History, HistoryParams, Split};
+use crate::target::{Target, TargetKind};
 use crate::units::{Bytes, Limit};
-use crate::verdict::{Facts, Judged, Opinion, State, judge_past};
+use crate::verdict::{Facts, Judged, Opinion, Scratch, State, judge};
 use std::time::Duration;
 
 pub(crate) const MIB: f64 = 1_048_576.0;
 pub(crate) const HOUR: f64 = 3600.0;
-const POINTS_MAX: usize = 250;
-const MINUTES_MAX: usize = 1440;
-const HOURS_MAX: usize = 336;
 
 /// SplitMix64 (Steele, Lea and Flood 2014): small, seeded, good enough for noise.
 #[derive(Clone, Debug)]
@@ -45,69 +41,6 @@ impl Dice {
 pub(crate) fn anon(mib: f64) -> Split {
     let bytes = Bytes((mib.max(0.1) * MIB) as u64);
     Split { used: bytes, anon: bytes, ..Split::default() }
-}
-
-/// What history would keep of a run of readings.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Kept {
-    points: Vec<Point>,
-    minutes: Vec<Bucket>,
-    hours: Vec<Bucket>,
-    minute: Vec<(Stamp, Split)>,
-    hour: Vec<(Stamp, Split)>,
-}
-
-impl Kept {
-    pub(crate) fn push(&mut self, at: Stamp, split: Split) {
-        match self.points.last_mut() {
-            Some(last) if last.split == split => last.until = at,
-            _ => self.points.push(Point { at, until: at, split }),
-        }
-        close(&mut self.minute, &mut self.minutes, at, 60_000);
-        close(&mut self.hour, &mut self.hours, at, 3_600_000);
-        self.minute.push((at, split));
-        self.hour.push((at, split));
-        trim(&mut self.points, POINTS_MAX);
-        trim(&mut self.minutes, MINUTES_MAX);
-        trim(&mut self.hours, HOURS_MAX);
-    }
-
-    pub(crate) fn past(&self) -> Past<'_> {
-        Past { points: &self.points, minutes: &self.minutes, hours: &self.hours }
-    }
-}
-
-fn trim<T>(kept: &mut Vec<T>, most: usize) {
-    if kept.len() > most + most / 4 {
-        kept.drain(..kept.len() - most);
-    }
-}
-
-fn close(open: &mut Vec<(Stamp, Split)>, into: &mut Vec<Bucket>, at: Stamp, width_ms: i64) {
-    let Some((first, _)) = open.first() else { return };
-    let slot = first.0.div_euclid(width_ms);
-    if at.0.div_euclid(width_ms) == slot {
-        return;
-    }
-    let rank = |of: fn(&Split) -> Bytes, share: f64| {
-        let mut values: Vec<Bytes> = open.iter().map(|(_, split)| of(split)).collect();
-        values.sort_unstable();
-        values[((values.len() - 1) as f64 * share) as usize]
-    };
-    into.push(Bucket {
-        at: *first,
-        until: Stamp((slot + 1) * width_ms),
-        used_p10: rank(|s| s.used, 0.1),
-        used_max: rank(|s| s.used, 1.0),
-        median: Split {
-            used: rank(|s| s.used, 0.5),
-            anon: rank(|s| s.anon, 0.5),
-            file: rank(|s| s.file, 0.5),
-            shmem: rank(|s| s.shmem, 0.5),
-            swap: rank(|s| s.swap, 0.5),
-        },
-    });
-    open.clear();
 }
 
 /// What is run: who, how long, how often read, and against which limit.
@@ -186,13 +119,15 @@ impl Log {
     }
 }
 
-/// Reads `memory` every `step_s` (None is a gap) and judges what has been kept.
+/// Reads `memory` every `step_s` (None is a gap) and judges what has been seen.
 pub(crate) fn run(run: &Run, mut memory: impl FnMut(f64) -> Option<Split>) -> Log {
-    let (mut kept, mut work, mut judged) = (Kept::default(), Work::default(), Judged::default());
+    let (mut judged, mut scratch) = (Judged::default(), Scratch::default());
+    let mut history = History::new(HistoryParams { ram_budget: Bytes::mib(1) });
     let params = Params::default();
     let mut log = Log::default();
     // An odd hour of the boot clock, so that nothing is aligned by luck.
     let start = Stamp(987_654_321);
+    let series = history.open(&Target::Node, start);
     let mut next_judgement = 0.0;
     for i in 0.. {
         let t = f64::from(i) * run.step_s;
@@ -201,8 +136,9 @@ pub(crate) fn run(run: &Run, mut memory: impl FnMut(f64) -> Option<Split>) -> Lo
         }
         let Some(split) = memory(t) else { continue };
         let now = start.plus(Duration::from_secs_f64(t));
-        kept.push(now, split);
-        if t < next_judgement {
+        history.push(series, now, split);
+        judged.see(now, &split, params.growth_min);
+        if t < next_judgement || split.used.0 == 0 {
             continue;
         }
         next_judgement = t + run.judge_every_s;
@@ -221,7 +157,8 @@ pub(crate) fn run(run: &Run, mut memory: impl FnMut(f64) -> Option<Split>) -> Lo
             heap_in_use: None,
             psi_full_avg10: None,
         };
-        let opinion = judge_past(&params, kept.past(), now, &facts, &mut judged, &mut work);
+        let window = Some(history.window(series));
+        let opinion = judge(&params, window, &split, now, &facts, &mut judged, &mut scratch);
         log.0.push((t, opinion));
     }
     log

@@ -38,15 +38,18 @@ fn growth_that_gains_ends_sooner_than_its_line() {
 #[test]
 fn four_intervals_in_five_hold_the_end() {
     let mut dice = Dice::seeded(11);
-    let mut held = 0;
+    let (mut held, mut width) = (0, 0.0);
     for _ in 0..300 {
         let onset = 20.0 * dice.uniform();
         let found = ahead(500.0, |t| 100.0 + 10.0 * (t - onset).max(0.0) + 10.0 * dice.normal());
         let eta = found.expect("it rises").eta;
         let end = (onset + 40.0 - 32.0) * 60.0;
         held += u32::from((eta.p10..=eta.p90).contains(&end));
+        width += (eta.p90 - eta.p10) / end;
     }
-    assert!((225..=297).contains(&held), "{held} of 300");
+    // Recorded noise is not independent, so for noise that is the intervals are wide.
+    assert!(held >= 240, "{held} of 300");
+    assert!(width / 300.0 < 1.2, "{}", width / 300.0);
 }
 
 #[test]

@@ -30,16 +30,6 @@ pub struct HistoryParams {
     pub ram_budget: Bytes,
 }
 
-impl HistoryParams {
-    /// A budget in which none of `targets` has to give up anything: for each twice the 31 KiB that
-    /// the fullest tiers take, because a minute may be written in several pieces, and as much for
-    /// what all share. Heap is taken only as it is filled.
-    #[must_use]
-    pub const fn in_full(targets: usize) -> Self {
-        Self { ram_budget: Bytes::kib(64 * (targets as u64 + 1)) }
-    }
-}
-
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HistoryStats {
     /// Open and closed series.

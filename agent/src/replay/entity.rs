@@ -12,7 +12,7 @@ use crate::history::{SeriesId, Split};
 use crate::sampler::cadence::{FIRST_INTERVAL, next_interval};
 use crate::sampler::schedule::{CHANGED_JUDGED_WITHIN, Change};
 use crate::sampler::wheel::Tick;
-use crate::sampler::{Standing, Track};
+use crate::sampler::{Past, Standing, Track};
 use crate::target::TargetKind;
 use crate::units::Bytes;
 use crate::verdict::{Facts, Judged, Params, Scratch};
@@ -88,9 +88,8 @@ impl Entity {
         let facts = facts_of(row, split, now);
         let mut seen = Seen { is_reading: true, ..Seen::default() };
         if self.track.judge_due <= tick {
-            let interval = self.track.interval();
-            let wait =
-                self.standing.judge(&rules.params, None, &split, now, &facts, interval, scratch);
+            let past = Past { window: None, split, interval: self.track.interval() };
+            let wait = self.standing.judge(&rules.params, past, now, &facts, scratch);
             self.track.judge_due = Tick::at(FIRST_SEEN, now.plus(wait));
             let outcome = self.outcome(now);
             seen.news = self.told.news(&outcome, row.time_s, rules.params.oom_horizon);

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::clock::Stamp;
-use crate::history::{History, HistoryParams, Split};
-use crate::target::{Target, TargetKind};
+use crate::history::Split;
+use crate::target::TargetKind;
 use crate::units::{Bytes, Limit};
 use crate::verdict::{Facts, Judged, Params, Scratch, State, judge};
 use proptest::prelude::*;
@@ -116,32 +116,16 @@ fn a_source_that_breaks_off_is_told_with_its_line() {
     assert_eq!(failed.unwrap_err().to_string(), "3: cannot read on: unexpected end of file");
 }
 
-#[test]
-fn a_fleet_keeps_what_a_single_target_would_keep() {
-    let target = Target::Node;
-    let mut history = History::new(HistoryParams::in_full(1));
-    let series = history.open(&target, Stamp(0));
-    // Two weeks in which no two readings, minutes or hours are alike, ten readings a minute.
-    let mut noise = 1_u64;
-    for i in 0..14 * 24 * 600 {
-        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let used = Bytes((noise >> 24) % (1 << 36));
-        let split = Split { used, anon: used, ..Split::default() };
-        history.push(series, Stamp(i * 6000), split);
-    }
-    assert_eq!(history.stats().trimmed_points_total, 0);
-}
-
-/// When the leak verdict changes, by pushing and judging each row by hand.
+/// When the leak verdict changes, by seeing and judging each row by hand.
 fn by_hand(series: &[(f64, f64)], limit: Bytes) -> Vec<(f64, bool)> {
-    let mut history = History::new(HistoryParams { ram_budget: Bytes::mib(16) });
-    let id = history.open(&Target::Workload("w".into()), Stamp(0));
-    let (params, mut memory) = (Params::default(), Judged::default());
+    let (params, mut memory) = (Params::default(), Judged::without_history());
+    let mut scratch = Scratch::default();
     let mut changes = Vec::new();
     for &(at, mib) in series {
         let now = Stamp((at * 1000.0) as i64 + 86_400_000);
         let used = Bytes((mib * 1_048_576.0).round() as u64);
-        history.push(id, now, Split { used, ..Split::default() });
+        let split = Split { used, ..Split::default() };
+        memory.see(now, &split, params.growth_min);
         let facts = Facts {
             kind: TargetKind::Workload,
             limit: Limit::At(limit),
@@ -156,10 +140,8 @@ fn by_hand(series: &[(f64, f64)], limit: Bytes) -> Vec<(f64, bool)> {
             psi_full_avg10: None,
         };
         let was = memory.state >= State::LeakSuspected;
-        let window = history.window(id);
-        let scratch = &mut Scratch::default();
-        let is =
-            judge(&params, window, now, &facts, &mut memory, scratch).state >= State::LeakSuspected;
+        let opinion = judge(&params, None, &split, now, &facts, &mut memory, &mut scratch);
+        let is = opinion.state >= State::LeakSuspected;
         if was != is {
             changes.push((at, is));
         }

@@ -1,6 +1,6 @@
 //! Hands a target's window and facts to the judgement and tells the world what came of it.
 
-use super::standing::Standing;
+use super::standing::{Past, Standing};
 use super::state::{State, Track};
 use super::wheel::Due;
 use crate::alert;
@@ -112,11 +112,12 @@ fn settle(state: &mut State, at: Option<Due>, target: &Target, facts: &Facts, no
     let Some((track, standing)) = entry(state, at) else { return };
     let (track, mut standing) = (*track, std::mem::take(standing));
     let before = standing.state();
-    let window = Some(state.history.window(track.series));
-    let split = track.split;
-    let interval = track.interval();
-    let scratch = &mut state.scratch;
-    let wait = standing.judge(&state.params, window, &split, now, facts, interval, scratch);
+    let past = Past {
+        window: Some(state.history.window(track.series)),
+        split: track.split,
+        interval: track.interval(),
+    };
+    let wait = standing.judge(&state.params, past, now, facts, &mut state.scratch);
     let judge_due = state.wheel.tick_at(now.plus(wait));
     if let Some((track, place)) = entry(state, at) {
         track.judge_due = judge_due;

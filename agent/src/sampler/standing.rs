@@ -7,6 +7,17 @@ use crate::units::{Bytes, BytesPerSec, Limit};
 use crate::verdict::{Eta, Facts, Judged, Opinion, Params, Scratch, State, judge};
 use std::time::Duration;
 
+/// What led to a judgement.
+#[derive(Clone, Copy, Debug)]
+pub struct Past<'a> {
+    /// What history knows of the target; None where nobody keeps one.
+    pub window: Option<Window<'a>>,
+    /// The newest reading.
+    pub split: Split,
+    /// The interval that led to it.
+    pub interval: Duration,
+}
+
 #[derive(Debug, Default)]
 pub struct Standing {
     pub memory: Judged,
@@ -38,19 +49,17 @@ impl Standing {
         self.memory.see(at, split, params.growth_min);
     }
 
-    /// Judges the target anew. Returns how long it may wait for the next judgement; `interval` is
-    /// the one that led to the newest reading.
+    /// Judges the target anew. Returns how long it may wait for the next judgement.
     pub fn judge(
         &mut self,
         params: &Params,
-        window: Option<Window<'_>>,
-        split: &Split,
+        past: Past<'_>,
         now: Stamp,
         facts: &Facts,
-        interval: Duration,
         scratch: &mut Scratch,
     ) -> Duration {
-        let opinion = judge(params, window, split, now, facts, &mut self.memory, scratch);
+        let Past { window, split, interval } = past;
+        let opinion = judge(params, window, &split, now, facts, &mut self.memory, scratch);
         self.conclude(opinion, now);
         self.next_judgement(facts.kind, interval)
     }

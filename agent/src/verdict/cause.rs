@@ -94,13 +94,7 @@ fn fragmented_or_off_heap(then: &Snapshot, now: &Snapshot) -> Cause {
 }
 
 /// Whether a count grew by a quarter and `least`, at a plausible price for each.
-fn multiplied(
-    then: u64,
-    now: u64,
-    least: u64,
-    grown: f64,
-    price: &std::ops::Range<f64>,
-) -> bool {
+fn multiplied(then: u64, now: u64, least: u64, grown: f64, price: &std::ops::Range<f64>) -> bool {
     let more = now.saturating_sub(then);
     then > 0 && more >= least && more * 4 >= then && price.contains(&(grown / more as f64))
 }

@@ -245,8 +245,7 @@ fn quiet(
 fn page_cache(params: &Params, first: Bytes, split: &Split) -> Cause {
     const NOTABLE: f64 = 0.02;
     let grown = split.file.saturating_sub(first);
-    let notable =
-        grown >= params.growth_min && grown.as_f64() >= NOTABLE * split.used.as_f64();
+    let notable = grown >= params.growth_min && grown.as_f64() >= NOTABLE * split.used.as_f64();
     if notable { Cause::PageCache } else { Cause::Unknown }
 }
 

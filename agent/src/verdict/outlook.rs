@@ -50,12 +50,8 @@ impl Outlook {
             cells[count] = cell;
             count += 1;
         }
-        let course = Course {
-            cells: &cells[..count],
-            width: Ladder::width(level),
-            now: now.secs(),
-            reach,
-        };
+        let course =
+            Course { cells: &cells[..count], width: Ladder::width(level), now: now.secs(), reach };
         if let Some(found) = forecast(&course, scratch) {
             *held = Some(Self { at: now, eta: found.eta });
             if suspicion.kills == 0 {

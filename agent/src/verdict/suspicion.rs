@@ -16,6 +16,10 @@ const KILLED_TO: f64 = 0.5;
 /// Evidence that pauses for this many cells of its level is another's.
 const PAUSE_CELLS: f64 = 4.0;
 
+/// By so many times the distance of low from middle may one reading lie lower by chance: for normal
+/// noise that is three standard deviations.
+const SCATTERS: f64 = 4.0;
+
 /// Evidence that has not stood for long enough.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
@@ -26,12 +30,7 @@ pub(super) struct Candidate {
 
 impl Candidate {
     /// Takes in a rise; true once it has been held for long enough.
-    pub(super) fn hold(
-        held: &mut Option<Self>,
-        params: &Params,
-        rise: &Rise,
-        now: Stamp,
-    ) -> bool {
+    pub(super) fn hold(held: &mut Option<Self>, params: &Params, rise: &Rise, now: Stamp) -> bool {
         let hold = (params.hold_share * rise.span).max(0.0);
         let pause = 5.0 * hold + PAUSE_CELLS * Ladder::width(rise.level) + 1.0;
         let fresh = Self { first: now, last: now, times: 0 };
@@ -103,8 +102,8 @@ impl Suspicion {
         reach: Option<f64>,
         now: Stamp,
     ) -> bool {
-        let killed = reach
-            .is_some_and(|reach| before >= KILLED_FROM * reach && present < KILLED_TO * reach);
+        let killed =
+            reach.is_some_and(|reach| before >= KILLED_FROM * reach && present < KILLED_TO * reach);
         if killed {
             self.kills += 1;
             self.life = (now.secs() - self.onset).max(0.0);
@@ -116,17 +115,25 @@ impl Suspicion {
     }
 
     /// Whether it still stands, now that demand is at `present`.
-    pub(super) fn stands(&mut self, params: &Params, ladder: &Ladder, present: f64, now: Stamp) -> bool {
+    pub(super) fn stands(
+        &mut self,
+        params: &Params,
+        ladder: &Ladder,
+        present: f64,
+        now: Stamp,
+    ) -> bool {
         let stood = Duration::try_from_secs_f64((now.secs() - self.onset).max(0.0));
         let stood = stood.unwrap_or(Duration::MAX).mul_f64(params.clear_share);
         let cells = Duration::from_secs_f64(PAUSE_CELLS * Ladder::width(self.level));
         let life = Duration::try_from_secs_f64(2.0 * self.life).unwrap_or(Duration::MAX);
         let patience = stood.clamp(params.clear_min, params.clear_max).max(cells).max(life);
         let gone = now.since(self.seen);
-        let newest = ladder.newest_low(self.level).map_or(present, f64::from);
         // After a kill the cells still hold the life before.
-        let low = if self.kills > 0 { present } else { newest.min(present) };
-        let given_back = self.kills == 0 && low < self.floor - 0.5 * self.growth;
+        let newest = ladder.newest_low(self.level).filter(|_| self.kills == 0);
+        let low = newest.map_or(present, f64::from);
+        let scatter = ladder.scatter(self.level).map_or(0.0, f64::from);
+        let kept = self.floor - 0.5 * self.growth - SCATTERS * scatter;
+        let given_back = self.kills == 0 && present < kept;
         let grows_on = low >= self.floor + 0.5 * self.slope * gone.as_secs_f64();
         if given_back || gone > patience && !grows_on {
             return false;
