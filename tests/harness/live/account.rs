@@ -3,9 +3,8 @@
 use super::stage::{Eta, Kind, Sighting, Suspicion};
 use std::time::Duration;
 
-/// How far from half of life a forecast may have been seen and still stand for it, as a share of
-/// life.
-const NEAR_HALF: f64 = 0.03;
+/// How far from an instant a forecast may have been seen and still stand for it. A share of life.
+const NEAR: f64 = 0.03;
 
 /// Times are from the onset of the leak unless they say otherwise.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,20 +16,22 @@ pub struct Account {
     pub warned: Option<Duration>,
     /// How often the forecast was taken back before the end.
     pub withdrawn: usize,
-    pub half: Option<Half>,
+    /// What stood at half of life, and at three quarters.
+    pub half: Option<Forecast>,
+    pub three_quarters: Option<Forecast>,
     pub named: Vec<Kind>,
     /// What was last said of the process, or else of whatever was named.
     pub cause: Option<String>,
 }
 
-/// The forecast that stood at half of life, and what was left then. Units: seconds.
+/// A forecast, and what was left when it stood. Units: seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Half {
+pub struct Forecast {
     pub left: f64,
     pub eta: Eta,
 }
 
-impl Half {
+impl Forecast {
     /// Of the median forecast, as a share of what was left.
     #[must_use]
     pub fn error(&self) -> f64 {
@@ -62,7 +63,8 @@ impl Account {
             }),
             warned: first_warning.map(|first| end.saturating_sub(first.at)),
             withdrawn: withdrawn(sightings, end),
-            half: half(sightings, onset, end),
+            half: standing(sightings, onset, end, 0.5),
+            three_quarters: standing(sightings, onset, end, 0.75),
             named,
             cause: of_process.or(sightings.last()).map(|last| last.cause.clone()),
         }
@@ -80,15 +82,20 @@ fn withdrawn(sightings: &[Sighting], end: Duration) -> usize {
     told.windows(2).filter(|pair| pair[1].saturating_sub(pair[0]) > late).count()
 }
 
-/// The forecast nearest to half of life: of the cgroup, whose limit it is, or else of another.
-fn half(sightings: &[Sighting], onset: Duration, end: Duration) -> Option<Half> {
+/// The forecast nearest to a share of life: of the cgroup, whose limit it is, or else of another.
+fn standing(
+    sightings: &[Sighting],
+    onset: Duration,
+    end: Duration,
+    share: f64,
+) -> Option<Forecast> {
     let life = end.saturating_sub(onset);
-    let middle = onset + life / 2;
-    let near = |s: &&Sighting| s.at.abs_diff(middle) <= life.mul_f64(NEAR_HALF);
+    let then = onset + life.mul_f64(share);
+    let near = |s: &&Sighting| s.at.abs_diff(then) <= life.mul_f64(NEAR);
     let of = |cgroup: bool| {
         let told = sightings.iter().filter(near).filter(|s| s.eta.is_some());
-        told.filter(|s| !cgroup || s.kind == Kind::Cgroup).min_by_key(|s| s.at.abs_diff(middle))
+        told.filter(|s| !cgroup || s.kind == Kind::Cgroup).min_by_key(|s| s.at.abs_diff(then))
     };
     let sighting = of(true).or_else(|| of(false))?;
-    Some(Half { left: end.saturating_sub(sighting.at).as_secs_f64(), eta: sighting.eta? })
+    Some(Forecast { left: end.saturating_sub(sighting.at).as_secs_f64(), eta: sighting.eta? })
 }

@@ -3,7 +3,7 @@
 use super::onset;
 use crate::bench::cost::median;
 use crate::bench::sampling::machine;
-use plimsoll_tests::live::account::Account;
+use plimsoll_tests::live::account::{Account, Forecast};
 use plimsoll_tests::live::stage::{Actor, Kind, Stage};
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ pub fn print(stage: &Stage, minutes: u64) {
     println!("\n{}; limits reached in about {minutes} minutes\n", machine());
     println!(
         "| leak | allocator | shape | limit | life | end | suspected at | warned before the end \
-        | forecast at half of life | came after | p10–p90 | named | cause |"
+        | at half of life: said, came | at three quarters | named | cause |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     let mut accounts = Vec::new();
     for (actor, onset) in stage.actors.iter().filter_map(|a| Some((a, onset(&a.role)?))) {
         let end = actor.end.map_or_else(|| actor.started.elapsed(), |end| end.at);
@@ -40,7 +40,6 @@ pub fn print(stage: &Stage, minutes: u64) {
 
 fn row(actor: &Actor, account: &Account) -> String {
     let role = &actor.role;
-    let half = account.half;
     let cells = [
         role.name.to_owned(),
         role.allocator.to_owned(),
@@ -57,13 +56,8 @@ fn row(actor: &Actor, account: &Account) -> String {
             };
             format!("{} ({}){again}", seconds(lead), percent(share))
         }),
-        half.map_or(NOTHING.to_owned(), |half| {
-            format!("{:.0} s [{:.0}–{:.0}]", half.eta.p50, half.eta.p10, half.eta.p90)
-        }),
-        half.map_or(NOTHING.to_owned(), |half| {
-            format!("{:.0} s: {} off", half.left, percent(half.error()))
-        }),
-        half.map_or(NOTHING, |half| if half.is_covered() { "in" } else { "out" }).to_owned(),
+        forecast(account.half),
+        forecast(account.three_quarters),
         named(&account.named),
         account.cause.clone().unwrap_or_else(|| NOTHING.to_owned()),
     ];
@@ -86,17 +80,28 @@ fn summary(accounts: &[(&Actor, Account)]) -> String {
     let (_, lead_share) =
         medians(|a| Some(a.warned?.as_secs_f64() / a.life.as_secs_f64().max(1.0)));
     let (standing, error) = medians(|a| a.half.map(|half| half.error()));
+    let (_, later_error) = medians(|a| a.three_quarters.map(|later| later.error()));
     let covered = accounts.iter().filter(|(_, a)| a.half.is_some_and(|h| h.is_covered())).count();
     let full = accounts.iter().filter(|(_, a)| a.named.len() == 3).count();
     format!(
         "\n{suspected} of {all} suspected, at the median {} of life; {foretold} of {killed} kills \
         foretold, at the median {lead:.0} s ({}) ahead; {standing} of {all} forecasts stood at \
-        half of life, at the median {} off, {covered} with the end between p10 and p90; {full} of {all} \
-        named as process, cgroup and workload",
+        half of life, at the median {} off ({} at three quarters), {covered} with the end between \
+        p10 and p90; {full} of {all} named as process, cgroup and workload",
         percent(at),
         percent(lead_share),
         percent(error),
+        percent(later_error),
     )
+}
+
+/// What it said, with p10 and p90 in brackets, and what came.
+fn forecast(forecast: Option<Forecast>) -> String {
+    let Some(forecast) = forecast else { return NOTHING.to_owned() };
+    let Forecast { left, eta } = forecast;
+    let outside = if forecast.is_covered() { "" } else { ", outside" };
+    let off = percent(forecast.error());
+    format!("{:.0} s [{:.0}–{:.0}], {left:.0} s: {off} off{outside}", eta.p50, eta.p10, eta.p90)
 }
 
 fn healthy(actor: &Actor) -> String {
