@@ -49,6 +49,10 @@ impl Cgroup {
     /// What forbids it.
     pub fn named(name: &str, limit_mib: u64) -> Result<Self, String> {
         let (version, root) = cgroup_version().ok_or("no memory cgroup hierarchy is mounted")?;
+        if version == Version::V2 {
+            // As systemd does. Where it is refused, the limit's file is missing and says so.
+            let _ = fs::write(root.join("cgroup.subtree_control"), "+memory");
+        }
         // A unit of its own, so that its programs are no part of another test's workload.
         let dir = root.join(format!("plimsoll-test-{}-{name}.service", std::process::id()));
         fs::create_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
@@ -59,6 +63,11 @@ impl Cgroup {
             Version::V2 => "memory.max",
         };
         fs::write(cgroup.dir.join(file), limit).map_err(|e| format!("{file}: {e}"))?;
+        // Swap would put the end off. Where there is none, there is nothing to forbid.
+        let _ = match version {
+            Version::V1 => fs::write(cgroup.dir.join("memory.swappiness"), "0"),
+            Version::V2 => fs::write(cgroup.dir.join("memory.swap.max"), "0"),
+        };
         Ok(cgroup)
     }
 

@@ -25,6 +25,9 @@ pub const FOR_TESTS: &[Tool] = &[
         package: "tmux",
         why: "the terminal in which `plimsoll top` is tested",
     },
+    Tool { program: "python3", package: "python3", why: "runs the leak in Python" },
+    Tool { program: "javac", package: "default-jdk-headless", why: "compiles the leak in Java" },
+    Tool { program: "go", package: "golang-go", why: "compiles the leak in Go" },
 ];
 
 /// What `cargo xtask bench live` needs.
