@@ -8,6 +8,8 @@ use plimsoll_tests::live::stage::{Actor, Kind, Stage};
 use std::time::Duration;
 
 const MIB: f64 = 1024.0 * 1024.0;
+/// Of those that are none of the bench's, so many are named.
+const OTHERS_MAX: usize = 8;
 const NOTHING: &str = "–";
 
 pub fn print(stage: &Stage, minutes: u64) {
@@ -34,7 +36,8 @@ pub fn print(stage: &Stage, minutes: u64) {
     let others: Vec<String> =
         stage.others.iter().map(|(id, worst)| format!("{id} ({})", worst.word())).collect();
     if !others.is_empty() {
-        println!("\nAccused besides: {}", others.join(", "));
+        let shown = &others[..others.len().min(OTHERS_MAX)];
+        println!("\nAccused besides, {} in all: {}", others.len(), shown.join(", "));
     }
 }
 
