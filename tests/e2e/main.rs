@@ -9,6 +9,7 @@ mod demo;
 mod descriptors;
 mod hostile;
 mod leaks;
+mod live;
 mod metrics;
 mod oom_kill;
 mod openapi;

@@ -39,10 +39,22 @@ impl Cgroup {
     /// What forbids it.
     pub fn make(limit_mib: u64) -> Result<Self, String> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let (version, root) = cgroup_version().ok_or("no memory cgroup hierarchy is mounted")?;
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self::named(&n.to_string(), limit_mib)
+    }
+
+    /// The same with a word of its own in its path.
+    ///
+    /// # Errors
+    /// What forbids it.
+    pub fn named(name: &str, limit_mib: u64) -> Result<Self, String> {
+        let (version, root) = cgroup_version().ok_or("no memory cgroup hierarchy is mounted")?;
+        if version == Version::V2 {
+            // As systemd does. Where it is refused, the limit's file is missing and says so.
+            let _ = fs::write(root.join("cgroup.subtree_control"), "+memory");
+        }
         // A unit of its own, so that its programs are no part of another test's workload.
-        let dir = root.join(format!("plimsoll-test-{}-{n}.service", std::process::id()));
+        let dir = root.join(format!("plimsoll-test-{}-{name}.service", std::process::id()));
         fs::create_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
         let cgroup = Self { dir, root, version };
         let limit = (limit_mib * 1024 * 1024).to_string();
@@ -51,6 +63,11 @@ impl Cgroup {
             Version::V2 => "memory.max",
         };
         fs::write(cgroup.dir.join(file), limit).map_err(|e| format!("{file}: {e}"))?;
+        // Swap would put the end off. Where there is none, there is nothing to forbid.
+        let _ = match version {
+            Version::V1 => fs::write(cgroup.dir.join("memory.swappiness"), "0"),
+            Version::V2 => fs::write(cgroup.dir.join("memory.swap.max"), "0"),
+        };
         Ok(cgroup)
     }
 
@@ -58,6 +75,27 @@ impl Cgroup {
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// What it holds now. Units: bytes.
+    #[must_use]
+    pub fn usage(&self) -> Option<u64> {
+        let file = match self.version {
+            Version::V1 => "memory.usage_in_bytes",
+            Version::V2 => "memory.current",
+        };
+        fs::read_to_string(self.dir.join(file)).ok()?.trim().parse().ok()
+    }
+
+    /// Kills for want of memory in it, as the kernel counts them.
+    #[must_use]
+    pub fn oom_kills(&self) -> Option<u64> {
+        let file = match self.version {
+            Version::V1 => "memory.oom_control",
+            Version::V2 => "memory.events",
+        };
+        let text = fs::read_to_string(self.dir.join(file)).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.parse().ok()
     }
 
     #[must_use]

@@ -5,6 +5,7 @@
 
 mod agent;
 mod cgroup;
+pub mod live;
 mod load;
 
 pub use agent::{Agent, Answer};

@@ -2,7 +2,7 @@
 
 use crate::{Cgroup, binary};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 #[derive(Debug)]
 pub struct Load {
@@ -51,10 +51,15 @@ impl Load {
         self.child.id()
     }
 
-    /// How it ended, if it has.
     #[must_use]
     pub fn ended(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(Some(_)))
+        self.status().is_some()
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub fn status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod cost;
 pub mod flock;
 pub mod floor;
+pub mod live;
 pub mod peers;
 pub mod sampling;
 pub mod stall;

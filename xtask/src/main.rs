@@ -4,6 +4,7 @@
 
 mod bench;
 mod fuzz;
+mod interrupt;
 mod run;
 mod test;
 mod tools;
@@ -14,6 +15,8 @@ const USAGE: &str = "\
 cargo xtask test                     install what the tests need, then check and test everything
 cargo xtask bench sampling [--quick] what sampling costs, beside the bare syscall and the peers
 cargo xtask bench sources            what one reading of each source costs
+cargo xtask bench live [--minutes 2|20|both] [--only NAME]
+                                     real leaks beside healthy programs: who is warned of, how early
 cargo xtask fuzz [TARGET] [SECONDS]  fuzz the parsers, each for a while (default: all, 30 s)";
 
 /// What went wrong, for people.
@@ -34,6 +37,9 @@ fn main() -> ExitCode {
             "--bench",
             "sources",
         ])),
+        ["bench", "live", rest @ ..] => {
+            bench::live::Wish::read(rest).and_then(|wish| bench::live::bench(&wish))
+        }
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         // What the benches run as programs of their own; see `bench::stall`.
         ["bench-program", rest @ ..] => bench::program(rest),

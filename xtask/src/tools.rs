@@ -2,8 +2,9 @@
 
 use crate::Outcome;
 use crate::run::{command, exists, run};
+use plimsoll_tests::live::workshop::allocator;
 
-/// A program and the Debian package that holds it.
+/// A program, or a library that is preloaded, and the Debian package that holds it.
 #[derive(Clone, Copy, Debug)]
 pub struct Tool {
     pub program: &'static str,
@@ -24,11 +25,32 @@ pub const FOR_TESTS: &[Tool] = &[
         package: "tmux",
         why: "the terminal in which `plimsoll top` is tested",
     },
+    Tool { program: "python3", package: "python3", why: "runs the leak in Python" },
+    Tool { program: "javac", package: "default-jdk-headless", why: "compiles the leak in Java" },
+    Tool { program: "go", package: "golang-go", why: "compiles the leak in Go" },
+];
+
+/// What `cargo xtask bench live` needs.
+pub const FOR_LIVE: &[Tool] = &[
+    Tool { program: "cc", package: "build-essential", why: "compiles the leak in C" },
+    Tool { program: "python3", package: "python3", why: "runs the leak in Python" },
+    Tool { program: "javac", package: "default-jdk-headless", why: "compiles the leak in Java" },
+    Tool { program: "go", package: "golang-go", why: "compiles the leak in Go" },
+    Tool {
+        program: "libjemalloc.so.2",
+        package: "libjemalloc2",
+        why: "an allocator below the C leaks",
+    },
+    Tool {
+        program: "libtcmalloc_minimal.so.4",
+        package: "libtcmalloc-minimal4",
+        why: "an allocator below the C leaks",
+    },
 ];
 
 /// Installs those that are not there. Without them the tests would not test: an error.
 pub fn install(tools: &[Tool]) -> Outcome {
-    let missing: Vec<&Tool> = tools.iter().filter(|tool| !exists(tool.program)).collect();
+    let missing: Vec<&Tool> = tools.iter().filter(|tool| !is_there(tool)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -44,10 +66,14 @@ pub fn install(tools: &[Tool]) -> Outcome {
     // Debian starts a service when it is installed; a test machine wants none of them.
     install.args(&packages).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
     run(install)?;
-    match tools.iter().find(|tool| !exists(tool.program)) {
+    match tools.iter().find(|tool| !is_there(tool)) {
         None => Ok(()),
         Some(tool) => {
             Err(format!("{} is not there after installing {}", tool.program, tool.package))
         }
     }
+}
+
+fn is_there(tool: &Tool) -> bool {
+    exists(tool.program) || allocator(tool.program).is_ok()
 }

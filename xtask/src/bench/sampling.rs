@@ -236,16 +236,13 @@ fn print(rows: &[Row], notes: &[String]) {
     }
 }
 
-fn machine() -> String {
+pub fn machine() -> String {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let cpuinfo = read("/proc/cpuinfo");
-    let model = cpuinfo.lines().find(|l| l.starts_with("model name")).unwrap_or_default();
+    let model = cpuinfo.lines().find(|l| l.starts_with("model name"));
+    let model = model.and_then(|line| line.split_once(": ")).map_or("?", |(_, model)| model);
     let cpus = cpuinfo.lines().filter(|l| l.starts_with("processor")).count();
-    format!(
-        "{cpus} ×{}, Linux {}",
-        model.replace("model name", ""),
-        read("/proc/sys/kernel/osrelease").trim()
-    )
+    format!("{cpus} × {model}, Linux {}", read("/proc/sys/kernel/osrelease").trim())
 }
 
 fn disk_usage(dir: &std::path::Path) -> u64 {
