@@ -14,6 +14,7 @@ const USAGE: &str = "\
 cargo xtask test                     install what the tests need, then check and test everything
 cargo xtask bench sampling [--quick] what sampling costs, beside the bare syscall and the peers
 cargo xtask bench sources            what one reading of each source costs
+cargo xtask bench detection [--help] what the detector finds and cries, beside naive rules
 cargo xtask fuzz [TARGET] [SECONDS]  fuzz the parsers, each for a while (default: all, 30 s)";
 
 /// What went wrong, for people.
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             "--bench",
             "sources",
         ])),
+        ["bench", "detection", rest @ ..] => bench::detection::bench(rest),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         // What the benches run as programs of their own; see `bench::stall`.
         ["bench-program", rest @ ..] => bench::program(rest),
