@@ -1,6 +1,7 @@
 //! Benchmarks with their peers beside them, in one run on one machine.
 
 pub mod cost;
+pub mod detection;
 pub mod flock;
 pub mod floor;
 pub mod live;

@@ -17,6 +17,7 @@ cargo xtask bench sampling [--quick] what sampling costs, beside the bare syscal
 cargo xtask bench sources            what one reading of each source costs
 cargo xtask bench live [--minutes 2|20|both] [--only NAME]
                                      real leaks beside healthy programs: who is warned of, how early
+cargo xtask bench detection [--help] what the detector finds and cries, beside naive rules
 cargo xtask fuzz [TARGET] [SECONDS]  fuzz the parsers, each for a while (default: all, 30 s)";
 
 /// What went wrong, for people.
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         ["bench", "live", rest @ ..] => {
             bench::live::Wish::read(rest).and_then(|wish| bench::live::bench(&wish))
         }
+        ["bench", "detection", rest @ ..] => bench::detection::bench(rest),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         // What the benches run as programs of their own; see `bench::stall`.
         ["bench-program", rest @ ..] => bench::program(rest),
