@@ -9,9 +9,15 @@ use super::ladder::Track;
 use super::rise::Rise;
 
 /// A rise slower than what came before it by this is one that levels off.
-const SLOWING_MAX: f64 = 1.4;
+const SLOWING_MAX: f64 = 1.25;
 /// A rise that came after no more than this share of its slope set in where it begins.
 const SET_IN: f64 = 0.5;
+/// New ground by at least this share of the growth is new.
+const NEW: f64 = 0.4;
+/// Cells of a creeping growth.
+const CREEP_CELLS_MIN: usize = 12;
+/// The end of the straightest creeping growth lies beyond this many spans.
+const CREEP_NEAR: f64 = 4.0;
 /// Of a line's slope, the newest cells must keep this share.
 const STILL_MIN: f64 = 0.5;
 /// A growth of this share of what was reached.
@@ -31,7 +37,8 @@ const DOUBLED: f64 = 0.5;
 pub fn weight(rise: &Rise, ends_in: f64) -> f64 {
     let spans = (ends_in / rise.span).max(0.05);
     // What has doubled is no burst, however near its end.
-    let near_max = if rise.growth >= DOUBLED * rise.now { 0.2 } else { 0.9 };
+    let near_max =
+        if rise.growth >= DOUBLED * rise.now && rise.new_ground >= NEW { 0.2 } else { 0.9 };
     2.247 * rise.drift.min(3.2)
         + 0.649 * rise.past.clamp(0.1, 30.0).ln()
         + 0.177 * rise.beyond.clamp(0.5, 4.0).ln()
@@ -73,12 +80,14 @@ pub fn heads_for_the_limit(params: &Params, rise: &Rise, ends_in: f64) -> bool {
     } else {
         params.patience_young
     };
+    // The farther the end, the less may speak against it.
+    let given_back_max = if ends_in > 5.0 * rise.span { 0.25 } else { 0.6 };
     let patience = (rise.span / params.patience_grows_over.as_secs_f64()).clamp(1.5, patience_max);
     ends_in <= patience * rise.span
         && rise.drift >= 1.2
         && rise.new_ground >= 0.0
         && rise.beyond >= params.beyond_min
-        && rise.given_back <= 0.6
+        && rise.given_back <= given_back_max
         && rise.largest_step <= 0.6
         && weight(rise, ends_in) >= params.weight_min
 }
@@ -89,12 +98,20 @@ pub fn creeps(params: &Params, rise: &Rise, ends_in: f64) -> bool {
     let slow = rise.span >= params.creep_span_min.as_secs_f64()
         && rise.growth >= params.creep_share_min * rise.mean
         && rise.largest_step <= 0.5
-        && rise.steady >= 0.4;
-    let far = ends_in > params.creep_ends_beyond * rise.span;
-    let new = rise.new_ground >= 0.3;
+        && rise.steady >= 0.4
+        && rise.cells >= CREEP_CELLS_MIN
+        && rise.slowing <= SLOWING_MAX;
     let drifts = |by: f64, given_back: f64| {
         rise.drift >= params.creep_drift + by && rise.given_back <= given_back
     };
-    slow && (far && (new && drifts(0.0, 0.3) || drifts(0.2, 0.2))
-        || ends_in > params.patience_young * rise.span && new && drifts(0.6, 0.1))
+    let far = ends_in > params.creep_ends_beyond * rise.span;
+    let new = rise.new_ground >= 0.3;
+    let beyond_all = new && rise.beyond >= 0.3 && drifts(0.0, 0.3);
+    // Of a target that is hardly known, what it did before tells little.
+    let hardly_known = rise.past <= 2.0 && rise.new_ground >= -1.0 && drifts(0.2, 0.2);
+    let straight = new
+        && rise.span >= 3.0 * params.creep_span_min.as_secs_f64()
+        && ends_in > CREEP_NEAR * rise.span
+        && drifts(0.6, 0.1);
+    slow && (far && (beyond_all || hardly_known) || straight)
 }

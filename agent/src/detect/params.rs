@@ -22,11 +22,11 @@ pub struct Params {
     pub weight_to_predict: f64,
     /// Growth must exceed this share of the highest rise that was taken back. Ratio. Default 0.8.
     pub beyond_min: f64,
-    /// A limit farther than this many spans is not yet headed for. Default 14.
+    /// A limit farther than this many spans is not yet headed for. Default 8.
     pub patience_max: f64,
     /// The same for a target that was known for less than `past_long` spans before. Default 4.
     pub patience_young: f64,
-    /// The same for a rise that may have set in before it was seen. Default 3.
+    /// The same for a rise that may have set in before it was seen. Default 2.5.
     pub patience_grown: f64,
     /// Over how long a rise earns one span of patience: short bursts must be near. Default 10 s.
     pub patience_grows_over: Duration,
@@ -83,9 +83,9 @@ impl Default for Params {
             weight_min: 1.1,
             weight_to_predict: 1.78,
             beyond_min: 0.8,
-            patience_max: 14.0,
+            patience_max: 8.0,
             patience_young: 4.0,
-            patience_grown: 3.0,
+            patience_grown: 2.5,
             patience_grows_over: Duration::from_secs(10),
             past_min: 0.7,
             past_long: 5.0,

@@ -249,9 +249,9 @@ mod found {
             let floor = 60.0 + 80.0 * t / HOUR;
             Some(anon(floor + 40.0 * (t / 90.0).fract() + dice.normal()))
         });
-        log.assert_found_by(3.0 * HOUR);
+        log.assert_found_by(3.2 * HOUR);
         assert_rate(log.at(5.0 * HOUR), 80.0 / HOUR, 0.15);
-        assert_stays(&log, 3.0 * HOUR);
+        assert_stays(&log, 3.2 * HOUR);
     }
 
     #[test]
