@@ -43,6 +43,9 @@ const GRAINS_MIN: f64 = 3.0;
 /// Cost: 0.1 µs where nothing rises, 2 to 4 µs where much does.
 #[must_use]
 pub fn find(params: &Params, ladder: &Ladder, level: usize, reach: Option<f64>) -> Option<Rise> {
+    if !rise::has_cells(ladder, level) {
+        return daily(params, ladder, level, params.growth_min.as_f64());
+    }
     let creeping = params.creep_span_min.as_secs_f64();
     let least = params.growth_min.as_f64().max(GRAINS_MIN * f64::from(ladder.grain()));
     let mut found: Option<Rise> = None;

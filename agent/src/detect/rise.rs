@@ -62,6 +62,17 @@ pub struct Rise {
     pub from: f64,
 }
 
+/// Whether the newest cells of a level lie densely enough for any stretch.
+#[must_use]
+pub(super) fn has_cells(ladder: &Ladder, level: usize) -> bool {
+    let cells = ladder.level(level).cells();
+    let newest = cells.split_last_chunk::<{ STRETCHES[0] }>();
+    newest.is_some_and(|(_, newest)| {
+        f64::from(newest[newest.len() - 1].index - newest[0].index)
+            <= GAPS_MAX * newest.len() as f64
+    })
+}
+
 impl Rise {
     /// The newest `count` cells of `level`, if they rise at all. Cost: a few ns if their ends do
     /// not, else about 0.2 µs.

@@ -30,7 +30,12 @@ impl TakenBack {
             *self = Self { trough: value, peak: value, last: value, started: true, ..*self };
             return;
         }
-        self.highest *= 0.5_f64.powf(elapsed / HALF_LIFE) as f32;
+        if self.highest > 0.0 {
+            let faded = std::f64::consts::LN_2 * elapsed / HALF_LIFE;
+            // Next to always a cell's width, which is nothing beside the half-life.
+            let kept = if faded < 1e-3 { 1.0 - faded } else { (-faded).exp() };
+            self.highest *= kept as f32;
+        }
         self.step = self.step.max(value - self.last);
         self.last = value;
         self.peak = self.peak.max(value);
