@@ -15,6 +15,7 @@ const USAGE: &str = "\
 cargo xtask test                     install what the tests need, then check and test everything
 cargo xtask bench sampling [--quick] what sampling costs, beside the bare syscall and the peers
 cargo xtask bench sources            what one reading of each source costs
+cargo xtask bench judging            what one judgement costs
 cargo xtask bench live [--minutes 2|20|both] [--only NAME]
                                      real leaks beside healthy programs: who is warned of, how early
 cargo xtask bench detection [--help] what the detector finds and cries, beside naive rules
@@ -30,14 +31,9 @@ fn main() -> ExitCode {
         ["test"] => test::test(),
         ["bench", "sampling"] => bench::sampling::bench(false),
         ["bench", "sampling", "--quick"] => bench::sampling::bench(true),
-        ["bench", "sources"] => run::run(run::command(&[
-            "cargo",
-            "bench",
-            "--package",
-            "plimsoll",
-            "--bench",
-            "sources",
-        ])),
+        ["bench", which @ ("sources" | "judging")] => {
+            run::run(run::command(&["cargo", "bench", "--package", "plimsoll", "--bench", which]))
+        }
         ["bench", "live", rest @ ..] => {
             bench::live::Wish::read(rest).and_then(|wish| bench::live::bench(&wish))
         }

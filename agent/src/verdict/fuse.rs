@@ -27,7 +27,7 @@ use crate::target::TargetKind;
 use crate::units::{Bytes, BytesPerSec};
 use std::time::Duration;
 
-/// What is remembered of a target between two judgements: 64 bytes while it does not move.
+/// What is remembered of a target between two judgements: 56 bytes while it does not move.
 #[derive(Clone, Debug, Default)]
 pub struct Judged {
     /// When the present state was entered.
