@@ -8,7 +8,7 @@
 //! gains, and about the rate is in it; a change of what the program does next is not.
 //!
 //! The limit is reached by the highest reading, not by the middle one: the goal is put lower by how
-//! far the highest of a cell lies above its middle in four fifths of the newer cells.
+//! far the highest of a cell lies above its middle in most of the newer cells.
 //!
 //! ρ and the least residual were set so that four fifths of the ends of known leaks fall into the
 //! interval (decision 0007). It lies for limits that move and for growth by few jumps.
@@ -29,9 +29,9 @@ const RESIDUAL_MIN: f64 = 0.004;
 /// By how much a curved one's residual counts higher than a line's.
 const CURVED: [f64; 3] = [1.0, 1.05, 1.1];
 /// Of the newer cells, this share has its highest reading no farther above the middle one.
-const PEAKS: f64 = 0.8;
+const PEAKS: f64 = 0.85;
 /// What no curve knows of: added to both ends, on a logarithmic scale.
-const UNKNOWN: f64 = 0.16;
+const UNKNOWN: f64 = 0.13;
 /// The shortest time left that is told. Units: cells.
 const NOW: f64 = 0.25;
 /// A normal distribution in three points: standard scores and weights.
@@ -77,10 +77,7 @@ pub fn forecast(course: &Course<'_>, scratch: &mut Scratch) -> Option<Forecast> 
     let cells = course.cells;
     let newest = cells.last().filter(|_| cells.len() >= 5)?;
     let Scratch { bends: curves, ends, peaks } = scratch;
-    peaks.clear();
-    peaks.extend(cells[cells.len() / 2..].iter().map(|cell| cell.high - cell.middle));
-    peaks.sort_unstable_by(f32::total_cmp);
-    let peak = f64::from(peaks[((peaks.len() - 1) as f64 * PEAKS) as usize]);
+    let peak = peak_above_middle(&cells[cells.len() / 2..], peaks);
     let origin = f64::from(newest.middle);
     let goal = course.reach - peak - origin;
     curves.clear();
@@ -128,6 +125,18 @@ pub fn forecast(course: &Course<'_>, scratch: &mut Scratch) -> Option<Forecast> 
         onset: best.onset * course.width,
         rate: (best.at(now) - best.at(now - 1.0)) / course.width,
     })
+}
+
+/// How far the highest reading of a cell lies above its middle, not counting by how much demand
+/// rises within half a cell. Units: bytes.
+fn peak_above_middle(newer: &[Cell], peaks: &mut Vec<f32>) -> f64 {
+    let (first, last) = (&newer[0], &newer[newer.len() - 1]);
+    let length = (last.index - first.index).max(1) as f32;
+    let risen = 0.5 * ((last.middle - first.middle) / length).max(0.0);
+    peaks.clear();
+    peaks.extend(newer.iter().map(|cell| (cell.high - cell.middle - risen).max(0.0)));
+    peaks.sort_unstable_by(f32::total_cmp);
+    f64::from(peaks[((peaks.len() - 1) as f64 * PEAKS) as usize])
 }
 
 #[cfg(test)]

@@ -65,7 +65,8 @@ fn peaks_reach_the_limit_before_the_middle_does() {
     let mut cells = Vec::new();
     for i in 0..32 {
         let value = ((100.0 + 10.0 * (f64::from(i) + 0.5)) * MIB) as f32;
-        let high = value + (50.0 * MIB) as f32;
+        // 50 MiB of peaks, and 5 by which it rises in half a cell.
+        let high = value + (55.0 * MIB) as f32;
         cells.push(Cell { index: i, low: value, middle: value, high, readings: 60 });
     }
     let course = Course { cells: &cells, width: 60.0, now: 1920.0, reach: 500.0 * MIB };

@@ -143,7 +143,7 @@ pub fn judge(
     let Some(mut watched) = memory.watched.take() else {
         return match looped {
             Some(looped) => in_a_loop(&looped, split, facts, now, memory),
-            None => quiet(params, split, now, facts, memory),
+            None => quiet(params, None, split, now, facts, memory),
         };
     };
     if std::mem::take(&mut watched.unfilled)
@@ -182,7 +182,7 @@ pub fn judge(
             }
             suspected(params, &watched, &snapshot, split, facts, now, memory)
         }
-        (None, None) => quiet(params, split, now, facts, memory),
+        (None, None) => quiet(params, Some(&watched.ladder), split, now, facts, memory),
     };
     // What has come to rest needs no ladder; history can give it back.
     let at_rest = watched.suspicion.is_none() && window.is_some() && closed.contains(&REST_LEVEL);
@@ -226,6 +226,7 @@ fn settle(params: &Params, watched: &mut Watched, present: f64, reach: Option<f6
 
 fn quiet(
     params: &Params,
+    ladder: Option<&Ladder>,
     split: &Split,
     now: Stamp,
     facts: &Facts,
@@ -236,7 +237,7 @@ fn quiet(
     memory.enter(if warm { State::Ok } else { State::WarmingUp }, now);
     memory.cause = page_cache(params, memory.file_at_first, split);
     let Facts { limit, .. } = *facts;
-    let rate = net_rate(memory);
+    let rate = ladder.map_or(BytesPerSec(0.0), net_rate);
     let Judged { state, cause, .. } = *memory;
     Opinion { state, cause, used: split.used, limit, rate, ..Opinion::default() }
 }
@@ -250,17 +251,12 @@ fn page_cache(params: &Params, first: Bytes, split: &Split) -> Cause {
 }
 
 /// Net change over the finest level that knows it, for the tables: no claim is made from it.
-fn net_rate(memory: &Judged) -> BytesPerSec {
-    let cells = memory.watched.as_ref().map(|w| {
-        let level = (0..LEVELS).find(|&k| w.ladder.level(k).cells().len() >= 8).unwrap_or(0);
-        (w.ladder.level(level).cells(), Ladder::width(level))
-    });
-    let ends = cells.and_then(|(cells, width)| Some((cells.first()?, cells.last()?, width)));
-    let Some((first, last, width)) = ends.filter(|(a, b, _)| b.index > a.index) else {
-        return BytesPerSec(0.0);
-    };
-    let seconds = f64::from(last.index - first.index) * width;
-    BytesPerSec(f64::from(last.middle - first.middle) / seconds)
+fn net_rate(ladder: &Ladder) -> BytesPerSec {
+    let level = (0..LEVELS).find(|&k| ladder.level(k).cells().len() >= 8).unwrap_or(0);
+    let cells = ladder.level(level).cells();
+    let (Some(first), Some(last)) = (cells.first(), cells.last()) else { return BytesPerSec(0.0) };
+    let seconds = f64::from(last.index - first.index) * Ladder::width(level);
+    BytesPerSec(f64::from(last.middle - first.middle) / seconds.max(1.0))
 }
 
 fn suspected(

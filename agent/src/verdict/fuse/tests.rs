@@ -344,6 +344,16 @@ mod hysteresis {
     use super::*;
 
     #[test]
+    fn the_net_rate_is_told_of_what_is_not_suspected_too() {
+        let log = run(&Run { limit_mib: Some(64_000.0), ..Run::default() }, |t| {
+            Some(anon(100.0 + 2.0 * t))
+        });
+        assert_eq!(log.at(60.0).state, State::Ok);
+        let rate = log.at(60.0).rate.0 / 1_048_576.0;
+        assert!((rate - 2.0).abs() < 0.1, "{rate} MiB/s");
+    }
+
+    #[test]
     fn a_suspicion_outlives_a_pause_and_is_dropped_when_growth_has_ended() {
         // Grows for 60 s, pauses 10 s, grows for 30 s, then stands still.
         let log = run(&Run { until_s: 700.0, limit_mib: Some(1024.0), ..Run::default() }, |t| {
