@@ -1,8 +1,8 @@
 //! What the judgement of one target costs: `cargo xtask bench judging`.
 //!
-//! Each shape of memory is read and judged once a second for three hours of its own time; the figure
-//! is the time for one reading and one judgement, the median of rounds. The history is there and is
-//! pushed to as on a node, outside the time.
+//! Each shape of memory is read and judged once a second for three hours of its own time; the
+//! figure is the time for one reading and one judgement, the median of rounds. The history is there
+//! and is pushed to as on a node, outside the time.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 

@@ -12,7 +12,8 @@
 //!
 //! [`ladder`] keeps the past, [`cell`] says how readings are folded, [`rise`] what is measured,
 //! [`evidence`] what speaks for a leak, [`taken_back`] what speaks against it, [`season`] looks
-//! under a daily cycle, [`lives`] finds leaks that end in restarts. `docs/detection.md` has the whole argument with figures.
+//! under a daily cycle, [`lives`] finds leaks that end in restarts.
+//! `docs/detection.md` has the whole argument with figures.
 
 pub mod cell;
 mod demand;
