@@ -13,9 +13,10 @@
 //!   the growth. At most 1; negative for a return to where demand was before.
 //! - `past`: how much longer the target had been seen before the stretch ÷ the stretch.
 //! - `beyond`: the growth, without its largest step, ÷ the highest rise that was taken back before.
-//! - `slowing`: the slope of the cells before the stretch ÷ its own. 1 within a line, above for what
-//!   levels off, about 0 where the growth set in with the stretch.
-//! - `still`: the rise of the newest cells ÷ what the line would have them rise. 0 for what stopped.
+//! - `slowing`: the slope of the cells before the stretch ÷ its own. 1 within a line, above for
+//!   what levels off, about 0 where the growth set in with the stretch.
+//! - `still`: the rise of the newest cells ÷ what the line would have them rise. 0 for what has
+//!   stopped.
 //!
 //! Assumes that growth adds up: a fall by a restart within the stretch makes `given_back` large and
 //! hides what lies on either side.

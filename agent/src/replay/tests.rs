@@ -225,12 +225,15 @@ proptest! {
         (mut times, amounts) in (
             prop::collection::vec(
                 prop_oneof![
-                    Just(-1e11), Just(1e11), Just(5e-324), Just(-0.0), -1e11..1e11_f64, 0.0..60.0_f64,
+                    Just(-1e11), Just(1e11), Just(5e-324), Just(-0.0), -1e11..1e11_f64,
+                    0.0..60.0_f64,
                 ],
                 1..60,
             ),
             prop::collection::vec(
-                prop_oneof![Just("0"), Just("1"), Just("9e99"), Just("5e9"), Just("18e18"), Just("1e-9")],
+                prop_oneof![
+                    Just("0"), Just("1"), Just("9e99"), Just("5e9"), Just("18e18"), Just("1e-9")
+                ],
                 180,
             ),
         ),
