@@ -134,14 +134,34 @@ impl Cgroups {
     }
 }
 
-/// The history's view of a cgroup's usage.
+/// The history's view of a cgroup's usage. Reclaimable slab (dentries, inodes) is counted with the
+/// page cache: both go when memory is short, and neither is a leak.
 #[must_use]
 pub fn split_of(usage: &Usage) -> Split {
     Split {
         used: usage.usage,
         anon: usage.anon.unwrap_or_default(),
-        file: usage.file.unwrap_or_default(),
+        file: usage.file.unwrap_or_default() + usage.slab_reclaimable.unwrap_or_default(),
         shmem: usage.shmem.unwrap_or_default(),
         swap: usage.swap.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_reclaim_can_drop_is_no_demand() {
+        let usage = Usage {
+            usage: Bytes::mib(100),
+            anon: Some(Bytes::mib(30)),
+            file: Some(Bytes::mib(40)),
+            slab_reclaimable: Some(Bytes::mib(20)),
+            slab_unreclaimable: Some(Bytes::mib(10)),
+            ..Usage::default()
+        };
+        let split = split_of(&usage);
+        assert_eq!(split.used - split.file, Bytes::mib(40));
     }
 }
