@@ -65,14 +65,18 @@ impl Wheel {
         Tick::at(self.epoch, at)
     }
 
-    /// From `now` to the next instant that is a whole number of intervals and `phase` after the
-    /// wheel began.
+    /// From the tick of `now` to the next one that is a whole number of intervals and `phase` after
+    /// the wheel began. Counted in ticks: a reading that comes a moment after its tick would else
+    /// be due a tick before the next one, and again with it.
     #[must_use]
     pub fn until_next(&self, now: Stamp, interval: Duration, phase: Duration) -> Duration {
-        let interval_ms = interval.as_millis().max(u128::from(TICK_MS));
-        let phase_ms = phase.as_millis() % interval_ms;
-        let past_ms = (now.since(self.epoch).as_millis() + interval_ms - phase_ms) % interval_ms;
-        Duration::from_millis(u64::try_from(interval_ms - past_ms).unwrap_or(u64::MAX))
+        let tick_ms = u128::from(TICK_MS);
+        let interval_ticks = (interval.as_millis() / tick_ms).max(1);
+        let phase_ticks = phase.as_millis() / tick_ms % interval_ticks;
+        let tick = u128::from(self.tick_at(now).0);
+        let past_ticks = (tick + interval_ticks - phase_ticks) % interval_ticks;
+        let ahead = (interval_ticks - past_ticks) * tick_ms;
+        Duration::from_millis(u64::try_from(ahead).unwrap_or(u64::MAX))
     }
 
     /// Schedules `what` for `delay` after `now` and returns the tick at which it will be due.
@@ -166,16 +170,18 @@ mod tests {
     }
 
     #[test]
-    fn multiples_of_an_interval_are_the_same_instants_for_all() {
-        let wheel = Wheel::new(Stamp(1_050));
-        let second = Duration::from_secs(1);
-        for at in [1_050, 1_051, 1_500, 2_049] {
-            let due = Stamp(at).plus(wheel.until_next(Stamp(at), second, Duration::ZERO));
-            assert_eq!(due, Stamp(2_050), "from {at}");
+    fn multiples_of_an_interval_are_the_same_ticks_for_all() {
+        let mut wheel = Wheel::new(Stamp(1_050));
+        let mut due = |at: i64, phase_ms| {
+            let (at, phase) = (Stamp(at), Duration::from_millis(phase_ms));
+            let delay = wheel.until_next(at, Duration::from_secs(1), phase);
+            wheel.add(Due::Process(1), at, delay)
+        };
+        for at in [1_050, 1_051, 1_149, 1_500, 2_049] {
+            assert_eq!(due(at, 0), Tick(10), "from {at}");
         }
-        let phase = Duration::from_millis(10_300);
-        for (at, due) in [(1_050, 1_350), (1_349, 1_350), (1_350, 2_350), (2_049, 2_350)] {
-            assert_eq!(Stamp(at).plus(wheel.until_next(Stamp(at), second, phase)), Stamp(due));
+        for (at, tick) in [(1_050, 3), (1_349, 3), (1_350, 13), (2_049, 13)] {
+            assert_eq!(due(at, 10_300), Tick(tick), "from {at}");
         }
     }
 
