@@ -201,7 +201,8 @@ fn add(
             *used = limit;
             return Some(at);
         }
-        *used = used.min(0.999 * limit);
+        // The measured form of a leak may fall below where it began.
+        *used = used.clamp(0.0, 0.999 * limit);
     }
     None
 }
