@@ -138,7 +138,7 @@ pub(crate) fn run(run: &Run, mut memory: impl FnMut(f64) -> Option<Split>) -> Lo
         let now = start.plus(Duration::from_secs_f64(t));
         history.push(series, now, split);
         judged.see(now, &split, params.growth_min);
-        if t < next_judgement || split.used.0 == 0 {
+        if t < next_judgement {
             continue;
         }
         next_judgement = t + run.judge_every_s;

@@ -318,8 +318,11 @@ fn leave(state: &mut State, index: u32, now: Stamp) {
             super::judging::emptied(state, index, now);
         }
     }
-    if let Some(cgroup) = cgroup.and_then(|i| state.cgroups.get_mut(i)) {
+    if let Some((index, cgroup)) = cgroup.and_then(|i| Some((i, state.cgroups.get_mut(i)?))) {
         cgroup.processes = cgroup.processes.saturating_sub(1);
+        if cgroup.processes == 0 {
+            super::judging::left_empty(state, index, now);
+        }
     }
 }
 

@@ -175,11 +175,19 @@ pub fn ended(state: &mut State, target: &Target, now: Stamp) {
 /// The last process of a workload has ended: what grew is gone. Only a restart loop is still one.
 pub fn emptied(state: &mut State, workload: u32, now: Stamp) {
     let Some(workload) = state.workloads.get_mut(workload) else { return };
-    if workload.standing.memory.cause == Cause::RestartLoop {
-        return;
+    if workload.standing.memory.cause != Cause::RestartLoop {
+        let before = std::mem::take(&mut workload.standing).state();
+        let target = workload.target();
+        announce(state, &target, before, now);
     }
-    let before = std::mem::take(&mut workload.standing).state();
-    let target = workload.target();
+}
+
+/// The last process of a cgroup has ended. What comes next in it is judged by itself: whether the
+/// lives make a loop is seen in the workload, which outlives its cgroups.
+pub fn left_empty(state: &mut State, cgroup: u32, now: Stamp) {
+    let Some(cgroup) = state.cgroups.get_mut(cgroup) else { return };
+    let before = std::mem::take(&mut cgroup.standing).state();
+    let target = cgroup.target();
     announce(state, &target, before, now);
 }
 

@@ -46,7 +46,10 @@ impl Outlook {
         let kept = own.cells();
         let skipped = (kept.len() + usize::from(partial.is_some())).saturating_sub(CELLS);
         let mut count = 0;
-        for cell in kept[skipped..].iter().copied().chain(partial) {
+        // After a kill only the new life counts: the cells before it end at the limit.
+        let begins = |cell: &Cell| f64::from(cell.index) * Ladder::width(level);
+        let lived = |cell: &Cell| suspicion.kills == 0 || begins(cell) >= suspicion.onset;
+        for cell in kept[skipped..].iter().copied().chain(partial).filter(lived) {
             cells[count] = cell;
             count += 1;
         }

@@ -292,6 +292,20 @@ mod found {
     }
 
     #[test]
+    fn nothing_is_foretold_from_a_life_that_ended() {
+        let settings = Run {
+            kind: TargetKind::Cgroup,
+            until_s: 200.0,
+            limit_mib: Some(300.0),
+            ..Run::default()
+        };
+        let log = run(&settings, |t| Some(anon(if t < 145.0 { 10.0 + 2.0 * t } else { 0.0 })));
+        assert!(log.at(144.0).eta.is_some_and(|eta| eta.p50 < 15.0), "{:?}", log.at(144.0).eta);
+        let late = log.0.iter().find(|(t, opinion)| *t >= 145.0 && opinion.eta.is_some());
+        assert!(late.is_none(), "{late:?}");
+    }
+
+    #[test]
     fn a_workload_that_leaks_until_it_is_killed_again_and_again() {
         let settings = Run {
             kind: TargetKind::Workload,
