@@ -16,4 +16,6 @@
 pub mod clock;
 pub mod protocol;
 pub mod settings;
+pub mod stats;
 pub mod store;
+pub mod watch;
