@@ -13,8 +13,10 @@
 //! `store` knows neither of the others; `protocol` knows only `store`; `serve` and `control` never
 //! import each other; only `main` exits.
 
+pub mod cli;
 pub mod clock;
 pub mod protocol;
+pub mod serve;
 pub mod settings;
 pub mod stats;
 pub mod store;

@@ -157,16 +157,12 @@ pub struct Settings {
     pub watcher_queue_bytes: usize,
     /// `-X` disables metadump and cachedump.
     pub dumps: bool,
-    /// `-W` disables `watch`.
-    pub watches: bool,
     /// `-A`: the `shutdown` command is obeyed.
     pub shutdown_command: bool,
     /// `-o idle_timeout`; None: never.
     pub idle_timeout: Option<Duration>,
     /// `-o read_buf_mem_limit`: buffers of connections; None: within the whole budget. Bytes.
     pub buffer_bytes_max: Option<u64>,
-    /// `-o watcher_logbuf_size`: lines kept for one watcher. Units: bytes.
-    pub watcher_bytes_max: u64,
     /// `-o worker_logbuf_size`: lines kept for one thread. Units: bytes.
     pub worker_log_bytes_max: u64,
     /// `-o track_sizes`
@@ -242,11 +238,9 @@ impl Default for Settings {
             watch: true,
             watcher_queue_bytes: 256 << 10,
             dumps: true,
-            watches: true,
             shutdown_command: false,
             idle_timeout: None,
             buffer_bytes_max: None,
-            watcher_bytes_max: 256 << 10,
             worker_log_bytes_max: 64 << 10,
             track_sizes: false,
             crawler: true,
