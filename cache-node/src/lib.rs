@@ -14,6 +14,8 @@
 //! import each other; only `main` exits.
 
 pub mod clock;
+pub mod control;
 pub mod protocol;
 pub mod settings;
+pub mod snapshot;
 pub mod store;
