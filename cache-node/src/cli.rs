@@ -11,7 +11,7 @@ mod extended;
 mod file;
 mod flags;
 
-pub use flags::{usage, version};
+pub use flags::{MEMCACHED_VERSION, usage, version};
 
 use crate::settings::{Listen, Settings};
 use flags::{Flag, Takes};
@@ -54,6 +54,8 @@ pub enum Memory {
     Given(u64),
     /// A share of what the tightest cgroup, or the machine, has; above 0 and at most 1.
     Share(f64),
+    /// What the budget takes by itself: most of the tightest cgroup's limit.
+    Auto,
 }
 
 /// How to run.
@@ -71,6 +73,8 @@ pub struct Plan {
     /// `-r`
     pub core_files: bool,
     pub log_format: LogFormat,
+    /// `--snapshot-file`: written while serving, on SIGUSR2.
+    pub snapshot_file: Option<PathBuf>,
     /// Invoked under the name of memcached: its defaults hold.
     pub as_memcached: bool,
     /// What was accepted and does nothing; to be said once.
@@ -103,9 +107,6 @@ impl Refusal {
     }
 }
 
-/// Of the cgroup's limit, if nothing else is said.
-const SHARE: f64 = 0.6;
-
 impl Plan {
     fn new(name: &str, debug_clock: bool) -> Self {
         let as_memcached = name.starts_with("memcached");
@@ -113,11 +114,7 @@ impl Plan {
             debug_clock: debug_clock || name == "memcached-debug",
             ..Settings::default()
         };
-        let memory = if as_memcached {
-            Memory::Given(settings.memory_bytes)
-        } else {
-            Memory::Share(SHARE)
-        };
+        let memory = if as_memcached { Memory::Given(settings.memory_bytes) } else { Memory::Auto };
         Self {
             settings,
             memory,
@@ -126,6 +123,7 @@ impl Plan {
             user: None,
             core_files: false,
             log_format: LogFormat::default(),
+            snapshot_file: None,
             as_memcached,
             notes: Vec::new(),
             protocol_given: false,
@@ -153,10 +151,7 @@ type Given = (&'static Flag, Option<String>);
 ///
 /// # Errors
 /// What is wrong, and the exit code that memcached has for it.
-pub fn parse(
-    args: impl IntoIterator<Item = OsString>,
-    debug_clock: bool,
-) -> Result<Ask, Refusal> {
+pub fn parse(args: impl IntoIterator<Item = OsString>, debug_clock: bool) -> Result<Ask, Refusal> {
     let mut args = args.into_iter();
     let name = args.next().map(PathBuf::from).unwrap_or_default();
     let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();

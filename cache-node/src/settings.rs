@@ -267,8 +267,7 @@ mod tests {
             udp_port: Port::Any,
             ..Settings::default()
         };
-        let shown: Vec<String> =
-            settings.tcp_addresses().iter().map(ToString::to_string).collect();
+        let shown: Vec<String> = settings.tcp_addresses().iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["127.0.0.2:11211", "[::1]:7"]);
         assert_eq!(settings.udp_addresses()[0].port(), 0);
     }

@@ -37,7 +37,7 @@ fn addresses_come_in_lists_with_and_without_ports() {
 
 #[test]
 fn memory_is_a_share_unless_given_or_unless_the_name_is_memcached() {
-    assert_eq!(plan("plimsoll-cache").memory, Memory::Share(SHARE));
+    assert_eq!(plan("plimsoll-cache").memory, Memory::Auto);
     assert_eq!(plan("/usr/bin/memcached").memory, Memory::Given(64 << 20));
     assert_eq!(plan("plimsoll-cache -m 3").settings.memory_bytes, 3 << 20);
     assert_eq!(plan("plimsoll-cache --memory-share 0.5").memory, Memory::Share(0.5));

@@ -86,10 +86,6 @@ impl Conn {
         }
     }
 
-    pub(super) const fn session(&self) -> &Session {
-        &self.session
-    }
-
     pub(super) const fn is_watching(&self) -> bool {
         self.watching
     }

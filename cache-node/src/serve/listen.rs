@@ -41,8 +41,8 @@ pub(super) fn open(settings: &Settings, threads: usize) -> Result<Sockets, Liste
         sockets.unix = Some((path.clone(), listener));
     }
     for address in settings.tcp_addresses() {
-        let listeners = tcp(address, backlog, threads)
-            .map_err(|why| refused(format!("tcp:{address}"), why))?;
+        let listeners =
+            tcp(address, backlog, threads).map_err(|why| refused(format!("tcp:{address}"), why))?;
         sockets.tcp.push(listeners);
     }
     for address in settings.udp_addresses() {

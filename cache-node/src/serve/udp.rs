@@ -60,8 +60,11 @@ impl Udp {
         let Some((id, total, commands)) = frame(&self.request[..count]) else { return };
         self.answer.clear();
         if total == 1 {
-            let peer =
-                Peer { transport: Transport::Udp, address: Some(from), fd: self.socket.as_raw_fd() };
+            let peer = Peer {
+                transport: Transport::Udp,
+                address: Some(from),
+                fd: self.socket.as_raw_fd(),
+            };
             execute(peer, commands, &mut self.answer, bench);
         } else {
             self.answer.extend_from_slice(MANY);

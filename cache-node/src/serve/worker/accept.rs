@@ -5,7 +5,6 @@ use super::super::mailbox::Arrival;
 use super::super::stream::Stream;
 use super::Worker;
 use crate::protocol::Session;
-use crate::watch::Closed;
 use mio::Token;
 use std::io;
 use std::sync::Arc;
