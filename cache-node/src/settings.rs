@@ -151,10 +151,6 @@ pub struct Settings {
     pub auth_file: Option<PathBuf>,
     /// `-F` disables it.
     pub flush_all: bool,
-    /// `-W` disables `watch`.
-    pub watch: bool,
-    /// `-o watcher_logbuf_size`. Units: bytes.
-    pub watcher_queue_bytes: usize,
     /// `-X` disables metadump and cachedump.
     pub dumps: bool,
     /// `-W` disables `watch`.
@@ -239,8 +235,6 @@ impl Default for Settings {
             binding: Binding::Auto,
             auth_file: None,
             flush_all: true,
-            watch: true,
-            watcher_queue_bytes: 256 << 10,
             dumps: true,
             watches: true,
             shutdown_command: false,
@@ -273,8 +267,7 @@ mod tests {
             udp_port: Port::Any,
             ..Settings::default()
         };
-        let shown: Vec<String> =
-            settings.tcp_addresses().iter().map(ToString::to_string).collect();
+        let shown: Vec<String> = settings.tcp_addresses().iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["127.0.0.2:11211", "[::1]:7"]);
         assert_eq!(settings.udp_addresses()[0].port(), 0);
     }
