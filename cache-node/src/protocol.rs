@@ -4,22 +4,46 @@
 //! against the store and appends their answers to `out`. It keeps across calls what a command that
 //! has begun needs (a value on its way in, a dump on its way out), and nothing else.
 
+mod auth;
+mod change;
+mod classic;
+mod control;
+mod dispatch;
+mod dump;
 mod host;
+mod meta;
+mod number;
+mod session;
+mod stats;
+mod turn;
 mod users;
+mod words;
 
+pub use control::VERSION;
 pub use host::{Alone, Connection, Gauges, Host, LimitRefused, Peer, Transport};
-pub use users::Users;
+pub use session::Session;
+pub use users::{Malformed, Users};
 
 use crate::clock::Clock;
 use crate::settings::Settings;
 use crate::stats::{Counters, Prefixes, Tally};
 use crate::store::Store;
-use crate::watch::{Hub, Wake, Watcher};
+use crate::watch::{Hub, Wake};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 /// A call ends with [`Next::Yield`] once it has appended more than this. Units: bytes.
 pub const OUT_BYTES_MAX: usize = 64 << 10;
+
+/// A line longer than this is a list of keys to get, or nothing that is understood. Units: bytes.
+/// Source: memcached's limit.
+pub const LINE_BYTES_MAX: usize = 2048;
+
+/// The one class that items are said to be of, where memcached has many.
+const CLASS: u32 = 1;
+
+/// What an item is said to need beside key and value. Units: bytes.
+const HEADER_BYTES: usize = 48;
 
 /// What all sessions of the process share.
 #[derive(Debug)]
@@ -45,24 +69,28 @@ pub struct Live {
     /// `lru_crawler tocrawl`; 0: all.
     pub crawler_items: AtomicU32,
     /// `slabs automove`: it is reported and has no other effect.
-    pub automove: AtomicI32,
+    pub automove: AtomicU32,
+    /// `stats sizes` counts.
+    pub sizes: AtomicBool,
 }
 
 impl Shared {
     #[must_use]
     pub fn new(settings: &Settings, host: Arc<dyn Host>, users: Option<Users>) -> Self {
+        let watcher_bytes = usize::try_from(settings.watcher_bytes_max).unwrap_or(usize::MAX);
         Self {
             host,
             tally: Tally::default(),
-            hub: Arc::new(Hub::new(settings.watcher_queue_bytes)),
+            hub: Arc::new(Hub::new(watcher_bytes)),
             prefixes: Prefixes::new(settings.prefix_delimiter, settings.detail),
             users,
             live: Live {
                 verbosity: AtomicU32::new(settings.verbosity.into()),
-                crawler: AtomicBool::new(true),
-                crawler_sleep: AtomicU32::new(100),
-                crawler_items: AtomicU32::new(0),
-                automove: AtomicI32::new(1),
+                crawler: AtomicBool::new(settings.crawler),
+                crawler_sleep: AtomicU32::new(settings.crawler_sleep),
+                crawler_items: AtomicU32::new(settings.crawler_items),
+                automove: AtomicU32::new(settings.echoed.slab_automove),
+                sizes: AtomicBool::new(settings.track_sizes),
             },
         }
     }
@@ -122,39 +150,5 @@ pub struct Progress {
     pub next: Next,
 }
 
-/// The state of one connection's conversation.
-#[derive(Debug)]
-pub struct Session {
-    peer: Peer,
-    watcher: Option<Watcher>,
-}
-
-impl Session {
-    #[must_use]
-    pub const fn new(peer: Peer) -> Self {
-        Self { peer, watcher: None }
-    }
-
-    /// The most input that a session ever asks to see at once: a line, and a value short enough
-    /// to be stored from one slice. Units: bytes.
-    #[must_use]
-    pub fn input_bytes_max(store: &Store) -> usize {
-        store.inline_bytes_max() + (4 << 10)
-    }
-
-    /// Executes what is whole in `input`.
-    pub fn run(&mut self, _context: &Context, input: &[u8], _out: &mut Vec<u8>) -> Progress {
-        Progress { taken: input.len(), next: Next::Close }
-    }
-
-    #[must_use]
-    pub const fn peer(&self) -> &Peer {
-        &self.peer
-    }
-
-    /// What this connection watches, after [`Next::Watch`].
-    #[must_use]
-    pub const fn watcher(&self) -> Option<&Watcher> {
-        self.watcher.as_ref()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -151,10 +151,6 @@ pub struct Settings {
     pub auth_file: Option<PathBuf>,
     /// `-F` disables it.
     pub flush_all: bool,
-    /// `-W` disables `watch`.
-    pub watch: bool,
-    /// `-o watcher_logbuf_size`. Units: bytes.
-    pub watcher_queue_bytes: usize,
     /// `-X` disables metadump and cachedump.
     pub dumps: bool,
     /// `-A`: the `shutdown` command is obeyed.
@@ -235,8 +231,6 @@ impl Default for Settings {
             binding: Binding::Auto,
             auth_file: None,
             flush_all: true,
-            watch: true,
-            watcher_queue_bytes: 256 << 10,
             dumps: true,
             shutdown_command: false,
             idle_timeout: None,

@@ -6,7 +6,7 @@
 
 mod prefixes;
 
-pub use prefixes::Prefixes;
+pub use prefixes::{Did, Prefixes};
 
 use parking_lot::Mutex;
 use std::sync::Arc;
