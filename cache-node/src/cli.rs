@@ -110,10 +110,14 @@ impl Refusal {
 impl Plan {
     fn new(name: &str, debug_clock: bool) -> Self {
         let as_memcached = name.starts_with("memcached");
-        let settings = Settings {
+        let mut settings = Settings {
             debug_clock: debug_clock || name == "memcached-debug",
             ..Settings::default()
         };
+        if as_memcached {
+            // The port may be that of another memcached.
+            settings.admin = None;
+        }
         let memory = if as_memcached { Memory::Given(settings.memory_bytes) } else { Memory::Auto };
         Self {
             settings,

@@ -153,12 +153,16 @@ pub struct Settings {
     pub flush_all: bool,
     /// `-X` disables metadump and cachedump.
     pub dumps: bool,
+    /// `-W` disables `watch`.
+    pub watches: bool,
     /// `-A`: the `shutdown` command is obeyed.
     pub shutdown_command: bool,
     /// `-o idle_timeout`; None: never.
     pub idle_timeout: Option<Duration>,
     /// `-o read_buf_mem_limit`: buffers of connections; None: within the whole budget. Bytes.
     pub buffer_bytes_max: Option<u64>,
+    /// `-o watcher_logbuf_size`: lines kept for one watcher. Units: bytes.
+    pub watcher_bytes_max: u64,
     /// `-o worker_logbuf_size`: lines kept for one thread. Units: bytes.
     pub worker_log_bytes_max: u64,
     /// `-o track_sizes`
@@ -232,9 +236,11 @@ impl Default for Settings {
             auth_file: None,
             flush_all: true,
             dumps: true,
+            watches: true,
             shutdown_command: false,
             idle_timeout: None,
             buffer_bytes_max: None,
+            watcher_bytes_max: 256 << 10,
             worker_log_bytes_max: 64 << 10,
             track_sizes: false,
             crawler: true,

@@ -124,7 +124,7 @@ fn behaviour(plan: &mut Plan, long: &str, text: &str) -> Result<bool, Refusal> {
         "disable-cas" => plan.settings.cas = false,
         "disable-flush-all" => plan.settings.flush_all = false,
         "disable-dumping" => plan.settings.dumps = false,
-        "disable-watch" => plan.settings.watch = false,
+        "disable-watch" => plan.settings.watches = false,
         "extended" => extended::apply(plan, text)?,
         _ => return Ok(false),
     }

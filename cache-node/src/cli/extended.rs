@@ -53,7 +53,7 @@ fn served(plan: &mut Plan, name: &str, value: Option<&str>) -> Result<bool, Refu
             settings.buffer_bytes_max = (mebibytes > 0).then(|| u64::from(mebibytes) << 20);
         }
         "watcher_logbuf_size" => {
-            settings.watcher_queue_bytes = number::<u32>(needed()?, name)? as usize * 1024;
+            settings.watcher_bytes_max = u64::from(number::<u32>(needed()?, name)?) * 1024;
         }
         "worker_logbuf_size" => {
             settings.worker_log_bytes_max = u64::from(number::<u32>(needed()?, name)?) * 1024;

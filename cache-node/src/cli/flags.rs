@@ -42,12 +42,7 @@ static FLAGS: &[Flag] = &[
     with('s', "unix-socket", "file", "listen on a unix socket, and on no network"),
     with('a', "unix-mask", "mask", "who may use the unix socket, in octal (default 700)"),
     flag('A', "enable-shutdown", "obey the \"shutdown\" command"),
-    with(
-        'l',
-        "listen",
-        "addr",
-        "addresses, with ports if they differ: a,b:port (default 127.0.0.1)",
-    ),
+    with('l', "listen", "addr", "addresses, perhaps with ports: a,b:port (default 127.0.0.1)"),
     flag('d', "daemon", "run in the background; returns once it listens"),
     flag('r', "enable-coredumps", "leave a core file if it crashes"),
     with('u', "user", "user", "become this user, if started as root"),
@@ -91,7 +86,7 @@ static FLAGS: &[Flag] = &[
     with('N', "napi-ids", "num", HIDDEN),
     with('o', "extended", "list", "further options, separated by commas; see below"),
     ours("config", "file", "a TOML file of these flags by their long names"),
-    ours("admin", "addr", "metrics and health by HTTP (default 127.0.0.1:11212; off)"),
+    ours("admin", "addr", "metrics and health by HTTP (127.0.0.1:11212), or off"),
     ours("memory-share", "ratio", "as -m: of the tightest cgroup limit, or of the machine"),
     ours("snapshot-file", "file", "write what is held to this file on SIGUSR2, while serving"),
     ours("log-format", "name", "text or json (default text)"),
@@ -150,7 +145,7 @@ pub fn usage() -> String {
     let _ = writeln!(
         text,
         "Exit codes: 0 good, 1 failed or a value out of range, {EX_USAGE} wrong usage, \
-         67 no such user, 71 refused by the system, 78 bad configuration file."
+         67 no such user,\n71 refused by the system, 78 bad configuration file."
     );
     text
 }

@@ -36,6 +36,14 @@ fn addresses_come_in_lists_with_and_without_ports() {
 }
 
 #[test]
+fn under_the_name_of_memcached_no_port_is_taken_that_memcached_would_not_take() {
+    assert_eq!(plan("memcached").settings.admin, None);
+    assert!(plan("plimsoll-cache").settings.admin.is_some());
+    assert!(plan("memcached --admin 127.0.0.1:0").settings.admin.is_some());
+    assert_eq!(code("x --admin nowhere"), EX_USAGE);
+}
+
+#[test]
 fn memory_is_a_share_unless_given_or_unless_the_name_is_memcached() {
     assert_eq!(plan("plimsoll-cache").memory, Memory::Auto);
     assert_eq!(plan("/usr/bin/memcached").memory, Memory::Given(64 << 20));
@@ -74,7 +82,7 @@ fn extended_options_of_memcached_are_understood() {
     let plan = plan(line);
     assert_eq!(plan.settings.idle_timeout.unwrap().as_secs(), 3);
     assert!(!plan.settings.refuses_at_once && plan.settings.echoed.temp_lru);
-    assert_eq!(plan.settings.watcher_queue_bytes, 8 << 10);
+    assert_eq!(plan.settings.watcher_bytes_max, 8 << 10);
     assert_eq!(plan.notes.len(), 1, "{:?}", plan.notes);
 }
 
