@@ -284,8 +284,7 @@ impl Conn {
 
     /// Ends it, and gives back all that it held.
     pub(super) fn close(mut self, bench: &mut Bench) {
-        self.input.take(usize::MAX);
-        self.input.settle(&mut bench.pool);
+        self.input.drop_all(&mut bench.pool);
         bench.pool.return_output(std::mem::take(&mut self.output));
         if let Some((bytes, _)) = self.charge.take() {
             bench.roster.buffers_held.fetch_sub(bytes, Relaxed);
