@@ -172,9 +172,9 @@ impl Store {
                 }
             }
             let is_poor = self.is_poor(partition);
-            let is_freed = (is_poor && self.take_from_another(number))
+            let is_freed = (is_poor && self.take_from_another(number, step))
                 || partition.free_one(shared, step)
-                || (!is_poor && self.take_from_another(number));
+                || (!is_poor && self.take_from_another(number, step));
             if !is_freed {
                 return None;
             }
@@ -191,11 +191,11 @@ impl Store {
     }
 
     /// Frees a segment of another partition that is not in use right now.
-    fn take_from_another(&self, number: usize) -> bool {
+    fn take_from_another(&self, number: usize, step: u8) -> bool {
         let count = self.partitions.len();
         let others = (1..count).filter_map(|i| self.partitions[(number + i) % count].try_lock());
         let mut rich = others.filter(|other| !self.is_poor(other));
-        rich.any(|mut other| other.free_one(&self.shared, 0))
+        rich.any(|mut other| other.free_one(&self.shared, step))
     }
 
     /// From `at` on, all that is held by then is gone. Called with the present second it works at
