@@ -92,7 +92,8 @@ impl Conn {
 
     /// Whether it is in the midst of something: a command, a value, an answer.
     pub(super) fn is_busy(&self) -> bool {
-        !self.watching && (!self.input.is_empty() || !self.output.is_empty() || self.at_least > 1)
+        let midst = !self.session.is_idle() || !self.input.is_empty() || !self.output.is_empty();
+        midst && !self.watching
     }
 
     /// The socket can be read again. `ends`: there is an end or an error to be seen.
@@ -170,8 +171,8 @@ impl Conn {
             Next::Yield => self.runnable = true,
             Next::Read { at_least } => {
                 self.at_least = at_least.max(self.input.len() + 1);
-                let midst = self.at_least > 1 && !self.input.is_empty() || at_least > 1;
-                self.seat.does(if midst { Doing::Receiving } else { Doing::Waiting });
+                let idle = self.session.is_idle() && at_least <= 1;
+                self.seat.does(if idle { Doing::Waiting } else { Doing::Receiving });
             }
             Next::Close => self.closing = Some(Closed::Error),
             Next::Watch => {
