@@ -1,0 +1,40 @@
+//! `/readyz`: whether clients are served as usual. Pressure does not make it unready: a cache that
+//! gives memory back still answers, and taking it out of service would help nobody.
+
+use super::Desk;
+use crate::control::Level;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use std::fmt::Write as _;
+
+pub(super) async fn readyz(State(desk): State<Desk>, uri: Uri) -> Response {
+    let verbose = uri.query().is_some_and(|query| {
+        query.split('&').any(|one| matches!(one, "verbose" | "verbose=1" | "verbose=true"))
+    });
+    let gauges = desk.shared.host.gauges();
+    let mut text = String::new();
+    if verbose {
+        describe(&mut text, &desk);
+    }
+    let open = gauges.accepting_conns;
+    text += if open { "ready\n" } else { "not ready: as many are connected as may be (-c)\n" };
+    let status = if open { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, text).into_response()
+}
+
+fn describe(text: &mut String, desk: &Desk) {
+    let figures = desk.control.figures();
+    let gauges = desk.shared.host.gauges();
+    let mark = |good: bool| if good { '+' } else { '-' };
+    let calm = figures.level == Level::None;
+    let (level, mib) = (figures.level.name(), |bytes: u64| bytes >> 20);
+    let (limit, asked) = (mib(figures.limit_bytes), mib(figures.asked_bytes));
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "[{}] pressure: {level}", mark(calm));
+    let full = figures.limit_bytes >= figures.asked_bytes;
+    let _ = writeln!(text, "[{}] memory: {limit} of {asked} MiB may be used", mark(full));
+    let (now, most) = (gauges.curr_connections, desk.settings.connections_max);
+    let open = mark(gauges.accepting_conns);
+    let _ = writeln!(text, "[{open}] connections: {now} of {most}");
+}

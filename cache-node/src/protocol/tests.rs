@@ -1,0 +1,1 @@
+//! The protocol as clients see it: input and the answers to it.
