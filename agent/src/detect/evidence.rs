@@ -12,6 +12,8 @@ use super::rise::Rise;
 const SLOWING_MAX: f64 = 1.25;
 /// A rise that came after no more than this share of its slope set in where it begins.
 const SET_IN: f64 = 0.5;
+/// A growth of up to this many times what was taken back before stands on teeth that were seen.
+const TEETH_MAX: f64 = 8.0;
 /// New ground by at least this share of the growth is new.
 const NEW: f64 = 0.4;
 /// Cells of a creeping growth.
@@ -72,9 +74,9 @@ pub fn heads_for_the_limit(params: &Params, rise: &Rise, ends_in: f64) -> bool {
             && rise.growth >= 0.05 * rise.mean
             && ends_in <= params.patience_from_start * rise.span;
     }
-    let patience_max = if rise.slowing > SET_IN {
+    let patience_max = if rise.slowing.max(rise.raised) > SET_IN {
         // It may have grown from the start and only seems to have a quiet past.
-        params.patience_grown
+        if rise.beyond <= TEETH_MAX { params.patience_toothed } else { params.patience_grown }
     } else if rise.past >= params.past_long {
         params.patience_max
     } else {
