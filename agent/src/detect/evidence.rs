@@ -84,7 +84,8 @@ pub fn heads_for_the_limit(params: &Params, rise: &Rise, ends_in: f64) -> bool {
     };
     // The farther the end, the less may speak against it.
     let given_back_max = if ends_in > 5.0 * rise.span { 0.25 } else { 0.6 };
-    let patience = (rise.span / params.patience_grows_over.as_secs_f64()).clamp(1.5, patience_max);
+    let patience =
+        (rise.span / params.patience_grows_over.as_secs_f64()).max(1.5).min(patience_max);
     ends_in <= patience * rise.span
         && rise.drift >= 1.2
         && rise.new_ground >= 0.0

@@ -119,9 +119,23 @@ impl Default for Params {
 }
 
 impl Params {
-    /// The defaults with what the configuration sets.
+    /// The defaults with what the configuration sets. Caution is asked of all that is not weighed
+    /// as log-odds too: a creeping growth must drift more, a grown one be nearer to its end.
     #[must_use]
     pub fn from_config(alerts: &AlertsConfig) -> Self {
-        Self { oom_horizon: alerts.oom_horizon, imminent: alerts.imminent, ..Self::default() }
+        let default = Self::default();
+        let more = alerts.caution;
+        Self {
+            oom_horizon: alerts.oom_horizon,
+            imminent: alerts.imminent,
+            weight_min: default.weight_min + more,
+            weight_to_predict: default.weight_to_predict + more,
+            creep_drift: default.creep_drift + 0.1 * more,
+            patience_grown: default.patience_grown * (-0.1 * more).exp(),
+            patience_toothed: default.patience_toothed * (-0.1 * more).exp(),
+            patience_from_start: default.patience_from_start * (-0.1 * more).exp(),
+            hold_share: default.hold_share * (0.3 * more).exp(),
+            ..default
+        }
     }
 }
