@@ -85,6 +85,8 @@ pub struct HistoryConfig {
 }
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertsConfig {
+    /// Log-odds that evidence must have beyond what it must by default.
+    pub caution: f64,
     pub repeat_interval: Duration,
     pub oom_horizon: Duration,
     pub imminent: Duration,
@@ -158,6 +160,7 @@ impl Default for Config {
                 disk_budget: Bytes::mib(64),
             },
             alerts: AlertsConfig {
+                caution: 0.0,
                 repeat_interval: Duration::from_secs(4 * 3600),
                 oom_horizon: Duration::from_secs(96 * 3600),
                 imminent: Duration::from_secs(600),

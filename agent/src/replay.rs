@@ -62,17 +62,18 @@ pub enum ReplayError {
 const WATCHED_EVERY: u64 = 1024;
 
 /// Replays `trace` and writes each event to `out` as one line of JSON. `watch` is called now and
-/// then with the rows so far, for whoever shows progress.
+/// then with the rows so far, for whoever shows progress. `caution`: as `alerts.caution`.
 ///
 /// # Errors
 /// At the first line that is malformed, with its number; events of the lines before are written.
 pub fn replay(
     trace: impl Read,
+    caution: f64,
     out: &mut dyn Write,
     mut watch: impl FnMut(u64),
 ) -> Result<Summary, ReplayError> {
     let mut lines = Lines::new(trace);
-    let mut fleet = Fleet::default();
+    let mut fleet = Fleet::judged_with(caution);
     let mut done = Summary::default();
     let Some(header) = lines.advance()? else {
         return Err(lines.malformed("the trace is empty: a header is expected".to_owned()));

@@ -2,6 +2,7 @@
 //! how it went go to stderr.
 
 use super::{Exit, Failure};
+use crate::config::keys::CAUTION;
 use crate::replay::{Progress, ReplayError, Source, Summary, replay};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
@@ -27,6 +28,15 @@ pub struct ReplayArgs {
     /// Where the events go; - is stdout
     #[arg(long, value_name = "EVENTS.jsonl", default_value = "-")]
     pub out: PathBuf,
+    /// How much stronger than by default evidence must be, as alerts.caution; log-odds, -2 to 6
+    #[arg(long, value_name = "N", default_value_t = 0.0, allow_negative_numbers = true)]
+    #[arg(value_parser = caution)]
+    pub caution: f64,
+}
+
+fn caution(word: &str) -> Result<f64, String> {
+    let number = word.parse::<f64>().ok().filter(|n| CAUTION.contains(n));
+    number.ok_or_else(|| format!("a number from {} to {}", CAUTION.start(), CAUTION.end()))
 }
 
 pub(super) fn run(
@@ -52,7 +62,7 @@ pub(super) fn run(
     // Where the events show, a line that is written over does not.
     let on_terminal = io::stderr().is_terminal() && !(to_stdout && io::stdout().is_terminal());
     let mut meter = Meter::start(source.progress(), on_terminal);
-    let replayed = replay(source, &mut out, |rows| meter.show(rows, err));
+    let replayed = replay(source, args.caution, &mut out, |rows| meter.show(rows, err));
     meter.wipe(err);
     // What was found before an error is told all the same.
     out.flush()?;

@@ -65,6 +65,9 @@ pub fn is_section(name: &str) -> bool {
     KEYS.iter().any(|key| !name.is_empty() && key.section_and_name().0 == name)
 }
 
+/// What may be asked of evidence beyond the default. Units: log-odds.
+pub const CAUTION: std::ops::RangeInclusive<f64> = -2.0..=6.0;
+
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
@@ -296,6 +299,14 @@ pub static KEYS: &[Key] = &[
         doc: "After this time an alert that still fires is told again.",
         edges: "10s floods the log.",
         who: "Teams with their own rhythm of reminders.",
+    },
+    Key {
+        path: "alerts.caution",
+        flag: None,
+        field: Field::Ratio { at: |c| &mut c.alerts.caution, range: CAUTION },
+        doc: "How much stronger than by default evidence must be (log-odds) before it is told.",
+        edges: "-2 tells sooner and of more healthy targets; 6 only of what is hard to doubt, late.",
+        who: "Teams that are paged too often, or too late; try it with `plimsoll replay --caution`.",
     },
     Key {
         path: "alerts.oom_horizon",

@@ -10,10 +10,12 @@ use crate::history::{Tier, Window};
 /// What the lives have in common. Units: bytes per second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lives {
-    /// Ended lives and the present one, at most eight.
+    /// Ended lives and the present one.
     pub count: usize,
     /// How many of them grew by at least a quarter.
     pub grew: usize,
+    /// Median of what the ended ones had at most. Units: bytes.
+    pub peak: f64,
     /// Median of the rates of those that grew.
     pub rate: f64,
     /// Ends of the rates: the slowest and the fastest.
@@ -41,6 +43,7 @@ pub fn lives(window: &Window<'_>) -> Option<Lives> {
     let readings = minutes.take_while(|(t, _)| *t < first_point).chain(points);
 
     let mut rates = [0.0; LIVES_MAX];
+    let mut peaks = [0.0; LIVES_MAX];
     let (mut ended, mut grew) = (0, 0);
     let mut keep = |life: Life| {
         let span = life.to.0 - life.from.0;
@@ -59,6 +62,7 @@ pub fn lives(window: &Window<'_>) -> Option<Lives> {
             other => {
                 if let Some(past) = other.take() {
                     keep(past);
+                    peaks[ended % LIVES_MAX] = past.peak;
                     ended += 1;
                 }
                 life = Some(Life { from: reading, to: reading, peak: reading.1 });
@@ -71,9 +75,12 @@ pub fn lives(window: &Window<'_>) -> Option<Lives> {
     }
     let rates = &mut rates[..grew.min(LIVES_MAX)];
     rates.sort_unstable_by(f64::total_cmp);
+    let peaks = &mut peaks[..ended.min(LIVES_MAX)];
+    peaks.sort_unstable_by(f64::total_cmp);
     Some(Lives {
         count: ended + 1,
         grew,
+        peak: peaks[peaks.len() / 2],
         rate: rates[rates.len() / 2],
         rate_low: rates[0],
         rate_high: rates[rates.len() - 1],

@@ -26,8 +26,11 @@ pub struct Params {
     pub patience_max: f64,
     /// The same for a target that was known for less than `past_long` spans before. Default 4.
     pub patience_young: f64,
-    /// The same for a rise that may have set in before it was seen. Default 2.5.
+    /// The same for a rise that may have set in before it was seen. Default 1.6: at about six
+    /// tenths of the way, for the first tooth of a sawtooth grows like a leak.
     pub patience_grown: f64,
+    /// The same for a target whose rises were taken back before: it has shown its teeth. 2.5.
+    pub patience_toothed: f64,
     /// Over how long a rise earns one span of patience: short bursts must be near. Default 10 s.
     pub patience_grows_over: Duration,
     /// A target known for less than this many spans before its rise grew from the start. 0.7.
@@ -72,6 +75,8 @@ pub struct Params {
     pub relax: f64,
     /// Restarts of a workload within the hour that make a loop, if each life grows. Default 3.
     pub restarts_min: u32,
+    /// … and at least half of them reached this share of what they may take. Default 0.5.
+    pub restarts_peak_share: f64,
 }
 
 impl Default for Params {
@@ -85,7 +90,8 @@ impl Default for Params {
             beyond_min: 0.8,
             patience_max: 8.0,
             patience_young: 4.0,
-            patience_grown: 2.5,
+            patience_grown: 1.6,
+            patience_toothed: 2.5,
             patience_grows_over: Duration::from_secs(10),
             past_min: 0.7,
             past_long: 5.0,
@@ -107,14 +113,29 @@ impl Default for Params {
             headroom_share_min: 0.02,
             relax: 1.5,
             restarts_min: 3,
+            restarts_peak_share: 0.5,
         }
     }
 }
 
 impl Params {
-    /// The defaults with what the configuration sets.
+    /// The defaults with what the configuration sets. Caution is asked of all that is not weighed
+    /// as log-odds too: a creeping growth must drift more, a grown one be nearer to its end.
     #[must_use]
     pub fn from_config(alerts: &AlertsConfig) -> Self {
-        Self { oom_horizon: alerts.oom_horizon, imminent: alerts.imminent, ..Self::default() }
+        let default = Self::default();
+        let more = alerts.caution;
+        Self {
+            oom_horizon: alerts.oom_horizon,
+            imminent: alerts.imminent,
+            weight_min: default.weight_min + more,
+            weight_to_predict: default.weight_to_predict + more,
+            creep_drift: default.creep_drift + 0.1 * more,
+            patience_grown: default.patience_grown * (-0.1 * more).exp(),
+            patience_toothed: default.patience_toothed * (-0.1 * more).exp(),
+            patience_from_start: default.patience_from_start * (-0.1 * more).exp(),
+            hold_share: default.hold_share * (0.3 * more).exp(),
+            ..default
+        }
     }
 }

@@ -15,6 +15,8 @@
 //! - `beyond`: the growth, without its largest step, ÷ the highest rise that was taken back before.
 //! - `slowing`: the slope of the cells before the stretch ÷ its own. 1 within a line, above for
 //!   what levels off, about 0 where the growth set in with the stretch.
+//! - `raised`: the mean slope of all that was seen before the stretch ÷ its own. About 0 where the
+//!   target was flat until then, also over a pause that hides from `slowing` what was before it.
 //! - `still`: the rise of the newest cells ÷ what the line would have them rise. 0 for what has
 //!   stopped.
 //!
@@ -58,6 +60,7 @@ pub struct Rise {
     pub past: f64,
     pub beyond: f64,
     pub slowing: f64,
+    pub raised: f64,
     pub still: f64,
     /// Seconds at which the stretch begins, on the clock of the stamps.
     pub from: f64,
@@ -131,6 +134,7 @@ impl Rise {
             past: ((from - ladder.first().secs()) / span).max(0.0),
             beyond: (growth - step).max(0.0) / f64::from(taken_back).max(1.0),
             slowing: slope_before(ladder, level, before, from, count, track) / line.slope,
+            raised: slope_of_life(ladder, level, first, track) / line.slope,
             still: newest_rise(cells, track) / line.slope,
             from,
         })
@@ -161,6 +165,7 @@ impl Rise {
             past: 1.0,
             beyond: 1.0,
             slowing: 1.0,
+            raised: 1.0,
             still: 1.0,
             from: until - span,
         }
@@ -195,6 +200,18 @@ fn slope_before(
         Some(slope(&cells[begins..ends])? * Ladder::width(level) / width)
     })
     .unwrap_or(0.0)
+}
+
+/// The mean slope from the first cell that is known, on any level, to `first`; 0 where there is
+/// none before it. Units: bytes per cell.
+fn slope_of_life(ladder: &Ladder, level: usize, first: &Cell, track: Track) -> f64 {
+    let middle = |cell: &Cell, level| (f64::from(cell.index) + 0.5) * Ladder::width(level);
+    let from = middle(first, level);
+    let known = |level| ladder.level(level).cells().first().map(|cell| (cell, middle(cell, level)));
+    let oldest = (level..LEVELS).filter_map(known).min_by(|a, b| a.1.total_cmp(&b.1));
+    oldest.filter(|(_, at)| *at < from).map_or(0.0, |(cell, at)| {
+        f64::from(track.of(first) - track.of(cell)) * Ladder::width(level) / (from - at)
+    })
 }
 
 /// The slope of the newest eighth, at least three cells. Units: bytes per cell.

@@ -16,10 +16,12 @@ pub struct Fleet {
     last: (String, usize),
 }
 
-/// The judgement is that of an agent without a configuration file.
-impl Default for Fleet {
-    fn default() -> Self {
-        let config = Config::default();
+impl Fleet {
+    /// The judgement is that of an agent with nothing configured but its caution.
+    #[must_use]
+    pub fn judged_with(caution: f64) -> Self {
+        let mut config = Config::default();
+        config.alerts.caution = caution;
         let params = Params::from_config(&config.alerts);
         Self {
             rules: Rules { sampling: config.sampling, params },
@@ -29,9 +31,7 @@ impl Default for Fleet {
             last: (String::new(), 0),
         }
     }
-}
 
-impl Fleet {
     #[must_use]
     pub const fn len(&self) -> usize {
         self.entities.len()

@@ -14,7 +14,7 @@ const HEADER: &str = "time_s,entity,used_bytes,limit_bytes\n";
 
 fn replayed(trace: &str) -> (Summary, Vec<Value>) {
     let mut out = Vec::new();
-    let summary = replay(trace.as_bytes(), &mut out, |_| ()).expect("a good trace");
+    let summary = replay(trace.as_bytes(), 0.0, &mut out, |_| ()).expect("a good trace");
     let events: Vec<Value> = serde_json::Deserializer::from_slice(&out)
         .into_iter()
         .collect::<Result<_, _>>()
@@ -23,8 +23,25 @@ fn replayed(trace: &str) -> (Summary, Vec<Value>) {
     (summary, events)
 }
 
+#[test]
+fn the_more_cautious_it_is_the_later_it_tells() {
+    let limit = Bytes::mib(1000).0.to_string();
+    let trace = HEADER.to_owned() + &rows("svc", &limit, &leak(1000)).concat();
+    let first = |caution| {
+        let mut out = Vec::new();
+        replay(trace.as_bytes(), caution, &mut out, |_| ()).expect("a good trace");
+        let mut events = serde_json::Deserializer::from_slice(&out).into_iter::<Value>();
+        events.next().map(|event| event.expect("JSON")["time_s"].as_f64().expect("a time"))
+    };
+    let (hasty, usual, careful) = (first(-2.0), first(0.0), first(3.0));
+    assert!(
+        hasty.is_some() && hasty <= usual && usual < careful,
+        "{hasty:?} {usual:?} {careful:?}"
+    );
+}
+
 fn fault(trace: &str) -> String {
-    let failed = replay(trace.as_bytes(), &mut Vec::new(), |_| ());
+    let failed = replay(trace.as_bytes(), 0.0, &mut Vec::new(), |_| ());
     failed.expect_err("the trace is bad").to_string()
 }
 
@@ -112,7 +129,7 @@ fn a_source_that_breaks_off_is_told_with_its_line() {
         }
     }
     let trace = format!("{HEADER}1,a,5,\n2,a,");
-    let failed = replay(trace.as_bytes().chain(Broken), &mut Vec::new(), |_| ());
+    let failed = replay(trace.as_bytes().chain(Broken), 0.0, &mut Vec::new(), |_| ());
     assert_eq!(failed.unwrap_err().to_string(), "3: cannot read on: unexpected end of file");
 }
 

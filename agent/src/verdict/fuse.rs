@@ -19,7 +19,7 @@ use super::{Cause, Eta, Evidence, Facts, Opinion, State};
 use crate::clock::Stamp;
 use crate::detect::evidence::weight;
 use crate::detect::ladder::LEVELS;
-use crate::detect::lives::lives;
+use crate::detect::lives::{Lives, lives};
 use crate::detect::{Ladder, Params, demand, ends_in, find, refill};
 use crate::forecast::Scratch;
 use crate::history::{Split, Window};
@@ -139,7 +139,7 @@ pub fn judge(
 ) -> Opinion {
     let present = demand(split).as_f64();
     let reach = facts.headroom.map(|headroom| present + headroom.as_f64());
-    let looped = restart_loop(params, window.as_ref(), facts);
+    let looped = restart_loop(params, window.as_ref(), reach, facts);
     let Some(mut watched) = memory.watched.take() else {
         return match looped {
             Some(looped) => in_a_loop(&looped, split, facts, now, memory),
@@ -303,12 +303,20 @@ struct Loop {
     confidence: f64,
 }
 
-fn restart_loop(params: &Params, window: Option<&Window<'_>>, facts: &Facts) -> Option<Loop> {
+fn restart_loop(
+    params: &Params,
+    window: Option<&Window<'_>>,
+    reach: Option<f64>,
+    facts: &Facts,
+) -> Option<Loop> {
     let outlives = matches!(facts.kind, TargetKind::Workload | TargetKind::Cgroup);
     if !outlives || facts.restarts < params.restarts_min {
         return None;
     }
-    let lives = lives(window?).filter(|lives| lives.grew >= 2 && lives.grew * 2 >= lives.count)?;
+    let grows = |lives: &Lives| lives.grew >= 2 && lives.grew * 2 >= lives.count;
+    // Small lives that come and go, as those of a shell, are in nobody's way.
+    let fills = |lives: &Lives| lives.peak >= params.restarts_peak_share * reach.unwrap_or(0.0);
+    let lives = lives(window?).filter(|lives| grows(lives) && fills(lives))?;
     Some(Loop {
         rate: lives.rate,
         rate_low: lives.rate_low,

@@ -24,12 +24,37 @@ pub struct Scored {
     pub families: BTreeMap<String, Figures>,
 }
 
+impl Scored {
+    /// Whether it is the detector, with whatever caution.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.contestant.starts_with(OWN)
+    }
+}
+
 /// Figures of a set or a part of it; those that its question does not ask are `None`.
 #[derive(Debug, Default, Serialize)]
 pub struct Figures {
     pub silence: Option<Silence>,
     pub growth: Option<Growth>,
     pub drift: Option<Drift>,
+}
+
+/// What the detector said with some caution.
+#[derive(Debug)]
+pub struct Own {
+    pub caution: f64,
+    pub events: ByEntity,
+    pub took: Duration,
+}
+
+/// The detector as it comes; with a caution its name goes on.
+pub const OWN: &str = "plimsoll";
+
+impl Own {
+    fn name(&self) -> String {
+        if self.caution == 0.0 { OWN.to_owned() } else { format!("{OWN} {:+}", self.caution) }
+    }
 }
 
 /// All contestants on one set.
@@ -86,15 +111,11 @@ fn known(set: &Set, series: &[&Series], events: &ByEntity) -> Figures {
     Figures { silence, growth, drift: None }
 }
 
-/// Scores the detector's events, if there are any, and every rule; rules share the processors.
+/// Scores the detector's events, with all its cautions, and every rule; rules share the processors.
 #[must_use]
-pub fn contest(
-    set: &Set,
-    own: Option<(ByEntity, Duration)>,
-    rules: &[&'static dyn Rule],
-) -> Scoreboard {
+pub fn contest(set: &Set, own: &[Own], rules: &[&'static dyn Rule]) -> Scoreboard {
     let mut scored: Vec<Scored> =
-        own.iter().map(|(events, took)| score("plimsoll", set, events, *took)).collect();
+        own.iter().map(|own| score(&own.name(), set, &own.events, own.took)).collect();
     let judged = |rule: &'static dyn Rule| {
         let begun = Instant::now();
         let events = baselines::judge(rule, &set.series);

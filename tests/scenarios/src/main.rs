@@ -3,10 +3,10 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool for people")]
 
 use clap::Parser;
-use plimsoll_scenarios::bench::{Scoreboard, contest};
+use plimsoll_scenarios::bench::{OWN, Own, Scoreboard, contest};
 use plimsoll_scenarios::inject::{BACKGROUNDS, Form, inject};
 use plimsoll_scenarios::sets::{self, Set, SetError};
-use plimsoll_scenarios::{baselines, plot, replay, report};
+use plimsoll_scenarios::{baselines, fit, plot, replay, report};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,6 +27,12 @@ struct Args {
     /// Only sets whose name contains this; `synthetic` and `injected-ours` are made here
     #[arg(long)]
     only: Option<String>,
+    /// Fit the detector's weights to the recorded traces anew, and print them beside those it has
+    #[arg(long, requires = "traces")]
+    fit: bool,
+    /// The detector with every caution, as in a full run
+    #[arg(long)]
+    frontier: bool,
     /// Leave the naive rules out
     #[arg(long)]
     no_baselines: bool,
@@ -44,6 +50,9 @@ struct Args {
     plots: Option<PathBuf>,
 }
 
+/// What the detector's caution is set to for the frontier, the default first.
+const CAUTIONS: &[f64] = &[0.0, -2.0, -1.0, 1.0, 2.0, 3.0, 4.0, 6.0];
+
 /// Left out of a quick run: two thirds of all recorded rows.
 const LARGEST: &str = "bitbrains";
 
@@ -58,6 +67,12 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    if let (true, Some(traces)) = (args.fit, &args.traces) {
+        let sets = sets::recorded_paths(traces)?;
+        let sets: Vec<Set> = sets.iter().map(|p| sets::recorded(p)).collect::<Result<_, _>>()?;
+        println!("{}", fit::report(&sets));
+        return Ok(());
+    }
     let scratch = tempfile::tempdir()?;
     let folder = args.write.as_deref().unwrap_or(scratch.path());
     std::fs::create_dir_all(folder)?;
@@ -71,6 +86,9 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     }
     if !args.no_baselines {
         println!("{}", report::table(&boards));
+    }
+    if args.cautions().len() > 1 {
+        println!("{}", report::cautions(&boards));
     }
     if let Some(path) = &args.json {
         std::fs::write(path, serde_json::to_vec_pretty(&boards)?)?;
@@ -88,6 +106,10 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 impl Args {
     fn wants(&self, set: &str) -> bool {
         self.only.as_ref().is_none_or(|only| set.contains(only))
+    }
+
+    fn cautions(&self) -> &'static [f64] {
+        if self.frontier || self.is_full() { CAUTIONS } else { &CAUTIONS[..1] }
     }
 
     fn is_full(&self) -> bool {
@@ -137,10 +159,16 @@ fn measured_forms(paths: &[PathBuf]) -> Result<Vec<Form>, SetError> {
 
 /// Lets all contestants judge a set, and prints the detector's figures.
 fn scored(args: &Args, set: &Set) -> Result<Scoreboard, Box<dyn Error>> {
-    let own = args.binary.as_deref().map(|binary| replay::replay(binary, &set.path)).transpose()?;
+    let mut own = Vec::new();
+    for &caution in args.cautions() {
+        if let Some(binary) = &args.binary {
+            let (events, took) = replay::replay(binary, &set.path, caution)?;
+            own.push(Own { caution, events, took });
+        }
+    }
     let rules = if args.no_baselines { &[] } else { baselines::ALL };
-    let board = contest(set, own, rules);
-    for scored in board.scored.iter().filter(|scored| scored.contestant == "plimsoll") {
+    let board = contest(set, &own, rules);
+    for scored in board.scored.iter().filter(|scored| scored.contestant == OWN) {
         let by_family = matches!(set.name.as_str(), "synthetic" | "injected-ours");
         println!("{}", report::recorded(&board, scored, args.verbose && !by_family));
         if by_family {

@@ -22,17 +22,22 @@ pub enum ReplayError {
     BackInTime { path: PathBuf, line: usize, entity: String },
 }
 
-/// Runs `binary replay trace` and reads what it wrote; says how long the run took.
+/// Runs `binary replay trace` with that caution and reads what it wrote; says how long it took.
 ///
 /// # Errors
 /// When it cannot be run, fails, or writes something other than events in time order.
-pub fn replay(binary: &Path, trace: &Path) -> Result<(ByEntity, Duration), ReplayError> {
+pub fn replay(
+    binary: &Path,
+    trace: &Path,
+    caution: f64,
+) -> Result<(ByEntity, Duration), ReplayError> {
     let out = tempfile::NamedTempFile::new()
         .map_err(|source| ReplayError::Io { path: std::env::temp_dir(), source })?;
     let begun = Instant::now();
     let ran = Command::new(binary)
         .arg("replay")
         .arg(trace)
+        .arg(format!("--caution={caution}"))
         .arg("--out")
         .arg(out.path())
         .stdin(Stdio::null())

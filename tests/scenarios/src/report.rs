@@ -6,7 +6,7 @@ mod table;
 
 pub use families::families;
 pub use recorded::recorded;
-pub use table::table;
+pub use table::{cautions, table};
 
 use crate::score::At;
 

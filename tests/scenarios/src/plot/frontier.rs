@@ -1,7 +1,7 @@
 //! False alarms against detections: where every rule stands, and what lies beyond them.
 
 use super::{escaped, open};
-use crate::bench::{Figures, Scoreboard};
+use crate::bench::{Figures, OWN, Scoreboard};
 use std::fmt::Write;
 
 const PANEL: (f64, f64) = (400.0, 260.0);
@@ -10,9 +10,10 @@ const ORIGIN: (f64, f64) = (52.0, 40.0);
 const FEWEST: f64 = 0.001;
 const MOST: f64 = 10.0;
 
-/// A rule's place.
+/// A rule's place, or that of the detector with some caution.
 struct Spot<'a> {
     name: &'a str,
+    is_own: bool,
     per_day: f64,
     recall: f64,
 }
@@ -53,6 +54,7 @@ fn spots<'a>(healthy: &'a Scoreboard, leaks: &'a Scoreboard) -> Vec<Spot<'a>> {
         let growth = leaks.figures.growth.as_ref()?;
         Some(Spot {
             name: &healthy.contestant,
+            is_own: healthy.is_own(),
             per_day: silence.as_ref()?.leaks_per_day(),
             recall: growth.found as f64 / growth.series.max(1) as f64,
         })
@@ -98,7 +100,19 @@ fn panel(title: &str, spots: &[Spot<'_>]) -> String {
         height + 32.0,
         height / 2.0,
     );
-    svg + &dots(spots)
+    svg + &own_line(spots) + &dots(spots)
+}
+
+/// The detector's own frontier: from its least caution to its greatest.
+fn own_line(spots: &[Spot<'_>]) -> String {
+    let mut own: Vec<(f64, f64)> = spots.iter().filter(|s| s.is_own).map(place).collect();
+    own.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
+    let points: Vec<String> = own.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
+    format!("<path class=\"line\" d=\"M{}\"/>", points.join("L"))
+}
+
+fn place(spot: &Spot<'_>) -> (f64, f64) {
+    (x(spot.per_day), (1.0 - spot.recall) * PANEL.1)
 }
 
 /// Dots with their names; names that would lie over each other move down.
@@ -107,22 +121,26 @@ fn dots(spots: &[Spot<'_>]) -> String {
     let mut labels: Vec<(f64, f64)> = Vec::new();
     let mut sorted: Vec<&Spot<'_>> = spots.iter().collect();
     sorted.sort_by(|a, b| b.recall.total_cmp(&a.recall));
-    for Spot { name, per_day, recall } in sorted {
-        let (x, y) = (x(*per_day), (1.0 - recall) * PANEL.1);
+    for spot in sorted {
+        let (x, y) = place(spot);
+        if spot.is_own && spot.name != OWN {
+            let _ = write!(svg, "<circle class=\"own\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\"/>");
+            continue;
+        }
         let is_right = x > PANEL.0 * 0.6;
         let mut label_y = y + 3.5;
         while labels.iter().any(|l| (l.0 - x).abs() < 130.0 && (l.1 - label_y).abs() < 11.0) {
             label_y += 2.0;
         }
         labels.push((x, label_y));
-        let (class, radius) = if *name == "plimsoll" { ("own", 6) } else { ("dot", 4) };
+        let (class, radius) = if spot.is_own { ("own", 6) } else { ("dot", 4) };
         let (label_x, anchor) = if is_right { (x - 8.0, "end") } else { (x + 8.0, "start") };
         let _ = write!(
             svg,
             "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"/><text \
              x=\"{label_x:.1}\" y=\"{label_y:.1}\" font-size=\"10\" text-anchor=\"{anchor}\">{}\
              </text>",
-            escaped(name),
+            escaped(spot.name),
         );
     }
     svg

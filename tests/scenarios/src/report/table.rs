@@ -1,7 +1,7 @@
 //! The one table: goals, the detector and every naive rule, a column each.
 
 use super::share;
-use crate::bench::{Figures, Scoreboard};
+use crate::bench::{Figures, OWN, Scoreboard, Scored};
 use crate::score::{At, Growth, Silence, Total, wilson};
 use std::fmt::Write;
 
@@ -80,26 +80,36 @@ pub const PUBLISHED: &str = "\
 Nobody publishes the error of a time to OOM.
 ";
 
-/// Markdown. Sets that were not scored have no lines.
+/// Markdown: the detector as it comes beside every rule and what others publish. Sets that were not
+/// scored have no lines.
 #[must_use]
 pub fn table(boards: &[Scoreboard]) -> String {
+    table_of(boards, |scored| !scored.is_own() || scored.contestant == OWN) + "\n" + PUBLISHED
+}
+
+/// Markdown: the detector with each caution that it was run with.
+#[must_use]
+pub fn cautions(boards: &[Scoreboard]) -> String {
+    table_of(boards, Scored::is_own)
+}
+
+fn table_of(boards: &[Scoreboard], shown: impl Fn(&Scored) -> bool) -> String {
     let Some(first) = boards.first() else { return String::new() };
-    let contestants: Vec<&str> = first.scored.iter().map(|s| s.contestant.as_str()).collect();
+    let columns = first.scored.iter().filter(|scored| shown(scored));
+    let contestants: Vec<&str> = columns.map(|s| s.contestant.as_str()).collect();
     let mut text = format!("| set | figure | goal | {} |\n", contestants.join(" | "));
     text += &"|---".repeat(contestants.len() + 3);
     text += "|\n";
     let mut before = "";
     for row in ROWS {
         let Some(board) = boards.iter().find(|board| board.set == row.set) else { continue };
-        let cell = |scored: &crate::bench::Scored| {
-            (row.read)(&scored.figures).unwrap_or_else(|| "–".to_owned())
-        };
-        let cells: Vec<String> = board.scored.iter().map(cell).collect();
+        let cell = |scored: &Scored| (row.read)(&scored.figures).unwrap_or_else(|| "–".to_owned());
+        let cells: Vec<String> = board.scored.iter().filter(|s| shown(s)).map(cell).collect();
         let set = if row.set == before { "" } else { row.set };
         let _ = writeln!(text, "| {set} | {} | {} | {} |", row.what, row.goal, cells.join(" | "));
         before = row.set;
     }
-    text + "\n" + PUBLISHED
+    text
 }
 
 fn silence(figures: &Figures, show: impl Fn(&Silence) -> String) -> Option<String> {
