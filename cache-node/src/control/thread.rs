@@ -315,3 +315,55 @@ fn announce(before: Level, figures: &Figures, sensed: &Sensed) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::MIB;
+    use crate::store::Params;
+
+    fn control(limit_mib: Bytes, reserve_mib: Bytes) -> (Control, Arc<Store>) {
+        let (limit_bytes, reserve_bytes) = (limit_mib * MIB, reserve_mib * MIB);
+        let params =
+            Params { limit_bytes, reserve_bytes, item_bytes_max: MIB, partitions: 2, evicts: true };
+        let store = Arc::new(Store::new(params).unwrap());
+        let budget = Budget { limit_bytes, reserve_bytes, cgroup_bytes: None, clamped_from: None };
+        let clock = Arc::new(Clock::start());
+        let control = start(Arc::clone(&store), clock, Own::find(), &budget).unwrap();
+        (control, store)
+    }
+
+    #[test]
+    fn a_wish_is_answered_at_once_and_reaches_the_store() {
+        let (control, store) = control(64, 256);
+        assert_eq!(control.ask_limit(100 * MIB), Ok(()));
+        assert_eq!(control.figures().asked_bytes, 100 * MIB);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while store.totals().limit_bytes != 100 * MIB {
+            assert!(Instant::now() < deadline, "{:?}", control.figures());
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_refused() {
+        let (control, _store) = control(64, 256);
+        assert_eq!(control.ask_limit(MIB), Err(LimitRefused::TooSmall));
+        let most_bytes = 256 * MIB;
+        let refused = Err(LimitRefused::TooLarge { most_bytes });
+        assert_eq!(control.ask_limit(257 * MIB), refused);
+        assert_eq!(control.figures().asked_bytes, 64 * MIB);
+    }
+
+    #[test]
+    fn an_outside_word_is_heard() {
+        let (control, _store) = control(64, 256);
+        let deadline = Duration::from_secs(9);
+        control.signal(Signal { level: Level::Critical, reclaim_bytes: 0, deadline });
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while control.level() != Level::Critical {
+            assert!(Instant::now() < deadline, "{:?}", control.figures());
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+}

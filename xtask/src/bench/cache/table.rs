@@ -77,11 +77,11 @@ impl Row {
     }
 }
 
-/// Three digits that count.
+/// Three or four digits that count.
 fn short(value: f64) -> String {
     match value.abs() {
         v if v >= 100.0 => format!("{value:.0}"),
-        v if v >= 10.0 => format!("{value:.1}"),
+        v if v >= 10.0 => format!("{value:.2}"),
         0.0 => "0".to_owned(),
         v if v >= 0.1 => format!("{value:.2}"),
         _ => format!("{value:.4}"),
