@@ -7,7 +7,7 @@ use super::sense::{Sense, Sensed};
 use super::signal::{Level, Signal};
 use super::{Budget, Bytes};
 use crate::clock::Clock;
-use crate::store::{Admission, Store, Totals};
+use crate::store::{Admission, Store};
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -153,11 +153,6 @@ impl Drop for Control {
     }
 }
 
-/// What counts against the limit.
-const fn used(totals: &Totals) -> Bytes {
-    totals.segment_bytes + totals.index_bytes + totals.ghost_bytes + totals.buffer_bytes
-}
-
 #[derive(Debug)]
 struct Worker {
     store: Arc<Store>,
@@ -210,14 +205,14 @@ impl Worker {
             self.policy.hear(now, signal);
         }
         let reading = self.own.read();
-        let used = used(&self.store.totals());
+        let used = self.store.used_bytes();
         let sensed = self.sense.take(now, &reading, used);
         let word = self.policy.word(now);
         let before = self.ladder.level();
         let level = self.ladder.step(now, sensed.enter.max(word), sensed.stay.max(word));
         let plan = self.policy.plan(now, level, &sensed, used);
         self.tell(&plan);
-        let given = self.give_back(used, plan.target_bytes);
+        let given = self.give_back(plan.target_bytes);
         self.policy.acknowledge(given.bytes);
         let has_more_to_tidy = !given.more && self.tidy();
 
@@ -227,7 +222,7 @@ impl Worker {
         figures.level = level;
         figures.limit_bytes = plan.limit_bytes;
         figures.floor_bytes = self.policy.floor_bytes();
-        figures.used_bytes = used.saturating_sub(given.bytes);
+        figures.used_bytes = self.store.used_bytes();
         figures.bound_bytes = tightest.map(|room| room.limit_bytes);
         figures.headroom_bytes = tightest.map(|room| room.headroom());
         figures.given_back_total += given.bytes;
@@ -258,11 +253,11 @@ impl Worker {
         }
     }
 
-    /// Whole segments down to the target: a last one that would go below it stays.
-    fn give_back(&self, used: Bytes, target: Bytes) -> Given {
+    /// Whole segments, until no more than the target is held.
+    fn give_back(&self, target: Bytes) -> Given {
         let mut given = Given::default();
         for _ in 0..SEGMENTS_PER_STEP {
-            if used.saturating_sub(given.bytes) <= target {
+            if self.store.used_bytes() <= target {
                 return given;
             }
             match self.store.give_back() {
@@ -270,7 +265,7 @@ impl Worker {
                 None => return given,
             }
         }
-        given.more = used.saturating_sub(given.bytes) > target;
+        given.more = self.store.used_bytes() > target;
         given
     }
 
