@@ -3,6 +3,7 @@
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
 
 mod browser;
+mod cache;
 mod churn;
 mod commands;
 mod demo;

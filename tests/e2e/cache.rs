@@ -1,0 +1,3 @@
+//! The cache node: what it answers, next to memcached.
+
+mod transcripts;
