@@ -13,9 +13,15 @@
 //! `store` knows neither of the others; `protocol` knows only `store`; `serve` and `control` never
 //! import each other; only `main` exits.
 
+pub mod admin;
+pub mod app;
+pub mod cli;
 pub mod clock;
+pub mod control;
 pub mod protocol;
+pub mod serve;
 pub mod settings;
+pub mod snapshot;
 pub mod stats;
 pub mod store;
 pub mod watch;

@@ -20,7 +20,7 @@ pub struct Agent {
     stderr: Arc<Lines>,
 }
 
-type Lines = Mutex<String>;
+pub(crate) type Lines = Mutex<String>;
 
 /// An HTTP answer as it came.
 #[derive(Debug)]
@@ -128,10 +128,7 @@ impl Agent {
     /// # Errors
     /// When no answer comes.
     pub fn try_get(&self, path: &str) -> Result<Answer, String> {
-        self.request(&format!(
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-            self.address
-        ))
+        http(&self.address, path)
     }
 
     /// The value of one line of `/metrics`, named with its labels as it is printed.
@@ -205,21 +202,7 @@ impl Agent {
     /// # Errors
     /// When no answer comes.
     pub fn request(&self, request: &str) -> Result<Answer, String> {
-        let mut stream = TcpStream::connect(&self.address).map_err(|e| e.to_string())?;
-        let timeout = Some(Duration::from_secs(20));
-        stream.set_read_timeout(timeout).map_err(|e| e.to_string())?;
-        stream.write_all(request.as_bytes()).map_err(|e| e.to_string())?;
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-        let text = String::from_utf8(bytes).map_err(|e| e.to_string())?;
-        let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| text.clone())?;
-        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or(head)?;
-        let body = if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
-            unchunked(body)
-        } else {
-            body.to_owned()
-        };
-        Ok(Answer { status, head: head.to_owned(), body })
+        exchange(&self.address, request)
     }
 
     /// SIGKILL: no goodbye.
@@ -257,7 +240,7 @@ pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
     }
 }
 
-fn collect(stream: impl Read + Send + 'static) -> Arc<Lines> {
+pub(crate) fn collect(stream: impl Read + Send + 'static) -> Arc<Lines> {
     let lines = Arc::new(Lines::default());
     let kept = Arc::clone(&lines);
     std::thread::spawn(move || {
@@ -272,6 +255,30 @@ fn collect(stream: impl Read + Send + 'static) -> Arc<Lines> {
 
 fn locked(lines: &Lines) -> MutexGuard<'_, String> {
     lines.lock()
+}
+
+/// Asks the HTTP server at `address` for `path`.
+pub(crate) fn http(address: &str, path: &str) -> Result<Answer, String> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    exchange(address, &request)
+}
+
+pub(crate) fn exchange(address: &str, request: &str) -> Result<Answer, String> {
+    let mut stream = TcpStream::connect(address).map_err(|e| e.to_string())?;
+    let timeout = Some(Duration::from_secs(20));
+    stream.set_read_timeout(timeout).map_err(|e| e.to_string())?;
+    stream.write_all(request.as_bytes()).map_err(|e| e.to_string())?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    let text = String::from_utf8(bytes).map_err(|e| e.to_string())?;
+    let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| text.clone())?;
+    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or(head)?;
+    let body = if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        unchunked(body)
+    } else {
+        body.to_owned()
+    };
+    Ok(Answer { status, head: head.to_owned(), body })
 }
 
 fn unchunked(mut body: &str) -> String {

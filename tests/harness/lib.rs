@@ -4,11 +4,13 @@
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
 
 mod agent;
+mod cache;
 mod cgroup;
 pub mod live;
 mod load;
 
 pub use agent::{Agent, Answer};
+pub use cache::{Cache, Client};
 pub use cgroup::{Cgroup, Version, cgroup_version};
 pub use load::Load;
 

@@ -1,5 +1,7 @@
 //! What goes into the store and what comes out of it.
 
+use super::pieces;
+use super::segments::Segments;
 use crate::clock::Secs;
 
 /// What a store is made with.
@@ -85,14 +87,37 @@ pub struct Item<'a> {
     pub stale: bool,
     /// Somebody was told to renew it.
     pub won: bool,
-    pub(super) parts: Vec<&'a [u8]>,
+    pub(super) value: Value<'a>,
+}
+
+/// Where the bytes of an item are.
+#[derive(Clone, Copy)]
+pub(super) enum Value<'a> {
+    Whole(&'a [u8]),
+    /// A large item: the list in its head, and the segments its pieces are in.
+    Pieces {
+        list: &'a [u8],
+        segs: &'a Segments,
+    },
+}
+
+impl std::fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Whole(bytes) => f.debug_tuple("Whole").field(&bytes.len()).finish(),
+            Self::Pieces { list, .. } => f.debug_tuple("Pieces").field(list).finish(),
+        }
+    }
 }
 
 impl<'a> Item<'a> {
     /// Length of the value. Units: bytes.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.len()).sum()
+        match self.value {
+            Value::Whole(bytes) => bytes.len(),
+            Value::Pieces { list, .. } => pieces::read_list(list).0,
+        }
     }
 
     #[must_use]
@@ -101,8 +126,21 @@ impl<'a> Item<'a> {
     }
 
     /// The value in order; more than one part only for large items.
-    pub fn parts(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
-        self.parts.iter().copied()
+    pub fn parts(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (whole, listed) = match self.value {
+            Value::Whole(bytes) => (Some(bytes), None),
+            Value::Pieces { list, segs } => (None, Some((pieces::read_list(list), segs))),
+        };
+        let listed = listed.into_iter().flat_map(|((total, list), segs)| {
+            let mut left = total;
+            list.filter_map(move |place| {
+                let bytes = pieces::piece_bytes(segs, place)?;
+                let part = bytes.get(..left).unwrap_or(bytes);
+                left -= part.len();
+                Some(part)
+            })
+        });
+        whole.into_iter().chain(listed)
     }
 }
 
@@ -139,4 +177,18 @@ pub struct Totals {
     /// Given back to the kernel. Units: bytes.
     pub given_back_total: u64,
     pub compactions_total: u64,
+}
+
+impl Totals {
+    /// Adds what another has counted.
+    pub(super) fn add_counters(&mut self, other: &Self) {
+        self.stored_total += other.stored_total;
+        self.evictions_total += other.evictions_total;
+        self.evicted_unfetched_total += other.evicted_unfetched_total;
+        self.evicted_active_total += other.evicted_active_total;
+        self.expired_unfetched_total += other.expired_unfetched_total;
+        self.reclaimed_total += other.reclaimed_total;
+        self.refused_total += other.refused_total;
+        self.compactions_total += other.compactions_total;
+    }
 }

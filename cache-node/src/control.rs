@@ -1,0 +1,27 @@
+//! The budget: how much the cache may hold now, from what was asked for and what the kernel has.
+//!
+//! ```text
+//! own/ cgroup, node ──▶ sense ──┐                      ┌▶ Store::set_limit, admit
+//!                               ├▶ ladder ──▶ policy ──┤
+//! another source's Signal ──────┘      ask_limit ─▲    └▶ Store::give_back, in bounded steps
+//! ```
+//!
+//! `sense`, `ladder` and `policy` are pure. One thread reads, decides and acts; nobody waits for
+//! it: `cache_memlimit` and an outside source leave their wish and return. It never looks at the
+//! resident size, exits nothing and writes no files.
+
+mod budget;
+mod ladder;
+pub mod own;
+mod policy;
+mod sense;
+mod signal;
+mod thread;
+
+pub use budget::Budget;
+pub use signal::{Level, Signal};
+pub use thread::{Control, Figures, LimitRefused, start};
+
+type Bytes = u64;
+
+const MIB: Bytes = 1 << 20;
