@@ -21,7 +21,6 @@ pub(super) fn fetch(dir: &Path, release: Option<&str>) -> Result<PathBuf, String
     if source.join("t").is_dir() {
         return Ok(source);
     }
-    let failed = |what: &str| move |e: std::io::Error| format!("{what}: {e}");
     for folder in ["lists/partial", "cache/archives/partial", "source"] {
         fs::create_dir_all(dir.join(folder)).map_err(failed(folder))?;
     }
@@ -37,6 +36,10 @@ pub(super) fn fetch(dir: &Path, release: Option<&str>) -> Result<PathBuf, String
     unpack.arg(&source).arg("-xf").arg(&tar);
     run(unpack)?;
     Ok(source)
+}
+
+fn failed(what: &str) -> impl FnOnce(std::io::Error) -> String {
+    move |e| format!("{what}: {e}")
 }
 
 fn apt(dir: &Path, words: &[&str]) -> Result<(), String> {
