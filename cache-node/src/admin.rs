@@ -1,4 +1,5 @@
-//! The admin side by HTTP: `/metrics`, `/healthz`, `/readyz`. It reads figures and changes nothing.
+//! The admin side by HTTP: `/metrics`, `/healthz`, `/readyz`. It reads figures and changes
+//! nothing but, by `POST /snapshot`, the file of `-e`.
 //!
 //! One thread with a runtime of its own, so that no scrape holds up a client of the cache. That its
 //! address is taken is said and does not keep the cache from serving.
@@ -11,13 +12,15 @@ mod sheet;
 use crate::clock::Clock;
 use crate::control::Control;
 use crate::protocol::Shared;
+use crate::serve::Roster;
 use crate::settings::Settings;
+use crate::snapshot::{Asked, Live};
 use crate::store::Store;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -30,6 +33,7 @@ plimsoll-cache: a memcached-compatible cache that gives memory back when it is t
 /metrics          figures for Prometheus
 /healthz          whether it answers at all
 /readyz?verbose   whether it serves, and what holds it back
+POST /snapshot    writes what is held to the file of -e, while serving
 ";
 
 /// What the figures are read from.
@@ -40,6 +44,9 @@ pub struct Desk {
     pub clock: Arc<Clock>,
     pub settings: Arc<Settings>,
     pub control: Arc<Control>,
+    pub roster: Arc<Roster>,
+    /// None: there is no file to write to (`-e`).
+    pub live: Option<Arc<Live>>,
 }
 
 /// The running admin side. Dropped, it ends.
@@ -84,12 +91,25 @@ fn router(desk: Desk) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(metrics::metrics))
+        .route("/snapshot", post(snapshot))
         .fallback(async |State(_): State<Desk>| -> Response {
             let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
             (StatusCode::NOT_FOUND, plain, "no such page; / lists those there are\n")
                 .into_response()
         })
         .with_state(desk)
+}
+
+/// A page elsewhere could make a browser post here; browsers say where such a request comes from.
+async fn snapshot(State(desk): State<Desk>, headers: HeaderMap) -> (StatusCode, &'static str) {
+    if headers.contains_key(header::ORIGIN) {
+        return (StatusCode::FORBIDDEN, "not for web pages\n");
+    }
+    match desk.live.as_ref().map(|live| live.ask()) {
+        None => (StatusCode::NOT_FOUND, "there is no file to write to; -e names one\n"),
+        Some(Asked::Begun) => (StatusCode::ACCEPTED, "begun\n"),
+        Some(Asked::UnderWay) => (StatusCode::CONFLICT, "one is being written\n"),
+    }
 }
 
 impl Drop for Admin {

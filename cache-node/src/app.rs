@@ -63,10 +63,10 @@ struct Running {
     clock: Arc<Clock>,
     shared: Arc<Shared>,
     server: Server,
-    live: Option<Live>,
+    live: Option<Arc<Live>>,
+    admin: Option<Admin>,
     // Dropped, they end.
     _timer: timer::Timer,
-    _admin: Option<Admin>,
     _control: Arc<Control>,
 }
 
@@ -102,7 +102,6 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
     for note in &plan.notes {
         tracing::warn!("{note}");
     }
-    let snapshot_file = plan.snapshot_file;
     let settings = Settings { memory_bytes: budget.limit_bytes, ..plan.settings };
     let settings = Arc::new(settings);
     let clock = Arc::new(Clock::start());
@@ -115,7 +114,7 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
     };
     let store = Arc::new(Store::new(params).map_err(AppError::Store)?);
     if let Some(path) = &settings.restart_file {
-        snapshot::load(path, &store, &clock, false)?.log(path);
+        snapshot::load(path, &store, &clock, plan.load_live)?.log(path);
     }
     let users = settings.auth_file.as_deref().map(users).transpose()?;
     let control = control::start(Arc::clone(&store), Arc::clone(&clock), own, &budget)?;
@@ -127,11 +126,11 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
         clock: Arc::clone(&clock),
     };
     let shared = Arc::new(Shared::new(&settings, Arc::new(host), users));
-    let live = snapshot_file
-        .map(|path| {
-            snapshot::start(path, Arc::clone(&store), Arc::clone(&clock), snapshot::BYTES_PER_S)
-        })
-        .transpose()?;
+    let live = settings.restart_file.as_ref().map(|path| {
+        let (store, clock) = (Arc::clone(&store), Arc::clone(&clock));
+        snapshot::start(path.clone(), store, clock, snapshot::BYTES_PER_S)
+    });
+    let live = live.transpose()?.map(Arc::new);
     let timer = timer::start(Arc::clone(&clock))?;
     let server = Server::start(&Kitchen {
         store: Arc::clone(&store),
@@ -147,6 +146,8 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
         clock: Arc::clone(&clock),
         settings: Arc::clone(&settings),
         control: Arc::clone(&control),
+        roster,
+        live: live.clone(),
     };
     let admin = settings.admin.and_then(|address| admin::start(address, desk));
     Ok(Running {
@@ -156,8 +157,8 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
         shared,
         server,
         live,
+        admin,
         _timer: timer,
-        _admin: admin,
         _control: control,
     })
 }
@@ -192,7 +193,7 @@ fn wait(running: &Running, wanted: &mpsc::Receiver<Wish>) -> bool {
             Ok(Wish::Reload) => reload(running),
             Ok(Wish::Snapshot) => match &running.live {
                 Some(live) => tracing::info!("SIGUSR2: {:?}", live.ask()),
-                None => tracing::warn!("SIGUSR2: no --snapshot-file was given"),
+                None => tracing::warn!("SIGUSR2: there is no file to write to (-e)"),
             },
             // Nobody can wish any more: that is the end too.
             Err(mpsc::RecvError) => return false,
@@ -215,6 +216,8 @@ fn reload(running: &Running) {
 
 fn finish(running: Running, saves: bool) {
     running.server.drain();
+    // The admin side holds the live snapshot too; one under way is given up.
+    drop(running.admin);
     drop(running.live);
     let Some(path) = running.settings.restart_file.as_deref().filter(|_| saves) else { return };
     let cancelled = AtomicBool::new(false);

@@ -73,8 +73,8 @@ pub struct Plan {
     /// `-r`
     pub core_files: bool,
     pub log_format: LogFormat,
-    /// `--snapshot-file`: written while serving, on SIGUSR2.
-    pub snapshot_file: Option<PathBuf>,
+    /// `--load-live`: load also what was written while serving.
+    pub load_live: bool,
     /// Invoked under the name of memcached: its defaults hold.
     pub as_memcached: bool,
     /// What was accepted and does nothing; to be said once.
@@ -127,7 +127,7 @@ impl Plan {
             user: None,
             core_files: false,
             log_format: LogFormat::default(),
-            snapshot_file: None,
+            load_live: false,
             as_memcached,
             notes: Vec::new(),
             protocol_given: false,

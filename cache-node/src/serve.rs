@@ -122,7 +122,12 @@ impl Server {
         }
         for (index, worker) in workers.into_iter().enumerate() {
             let name = format!("worker-{index}");
-            threads.push(std::thread::Builder::new().name(name).spawn(move || worker.run())?);
+            let watch = Watch(Arc::clone(&kitchen.roster));
+            let run = move || {
+                worker.run();
+                drop(watch);
+            };
+            threads.push(std::thread::Builder::new().name(name).spawn(run)?);
         }
         Ok(Self { mailboxes, threads, addresses })
     }
@@ -131,20 +136,25 @@ impl Server {
     pub fn drain(self) {
         self.mailboxes.iter().for_each(|mailbox| mailbox.stop());
         for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a worker ended by a fault of its own");
-            }
+            // That it panicked was told when it did.
+            let _ = thread.join();
         }
         if let Some(path) = &self.addresses.unix {
             // Somebody may have removed it before.
             let _ = std::fs::remove_file(path);
         }
     }
+}
 
-    /// Whether all workers are running.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.threads.iter().all(|thread| !thread.is_finished())
+/// Notes it if its thread ends by a fault.
+struct Watch(Arc<Roster>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a worker ended by a fault of its own; its connections are lost");
+            self.0.lose_worker();
+        }
     }
 }
 

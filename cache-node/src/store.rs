@@ -19,6 +19,7 @@
 mod arena;
 mod budget;
 mod ghost;
+mod image;
 mod index;
 mod item;
 mod partition;
@@ -37,6 +38,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+pub use image::{Adopted, Adopting};
 pub use item::{Admission, Data, Expires, Item, Join, New, Params, Refused, Seen, Totals};
 pub use slot::Slot;
 pub use upload::Upload;

@@ -5,6 +5,7 @@ use crate::{binary, wait_for};
 use rustix::process::Signal;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -51,6 +52,8 @@ impl Cache {
     #[track_caller]
     pub fn spawn(mut command: Command) -> Self {
         let scratch = tempfile::tempdir().expect("a temporary directory");
+        // The server may have become another user when it writes there.
+        std::fs::set_permissions(scratch.path(), PermissionsExt::from_mode(0o777)).expect("a mode");
         let ports = scratch.path().join("ports");
         command.env("MEMCACHED_PORT_FILENAME", &ports);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -17,9 +17,13 @@ pub(super) async fn readyz(State(desk): State<Desk>, uri: Uri) -> Response {
     if verbose {
         describe(&mut text, &desk);
     }
-    let open = gauges.accepting_conns;
-    text += if open { "ready\n" } else { "not ready: as many are connected as may be (-c)\n" };
-    let status = if open { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let (open, lost) = (gauges.accepting_conns, desk.roster.lost_workers());
+    text += match (open, lost) {
+        (true, 0) => "ready\n",
+        (false, 0) => "not ready: as many are connected as may be (-c)\n",
+        _ => "not ready: a worker ended by a fault of its own\n",
+    };
+    let status = if open && lost == 0 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, text).into_response()
 }
 
@@ -34,6 +38,9 @@ fn describe(text: &mut String, desk: &Desk) {
     let _ = writeln!(text, "[{}] pressure: {level}", mark(calm));
     let full = figures.limit_bytes >= figures.asked_bytes;
     let _ = writeln!(text, "[{}] memory: {limit} of {asked} MiB may be used", mark(full));
+    let lost = desk.roster.lost_workers();
+    let (good, threads) = (mark(lost == 0), desk.settings.threads);
+    let _ = writeln!(text, "[{good}] workers: {} of {threads}", threads.saturating_sub(lost));
     let (now, most) = (gauges.curr_connections, desk.settings.connections_max);
     let open = mark(gauges.accepting_conns);
     let _ = writeln!(text, "[{open}] connections: {now} of {most}");

@@ -82,13 +82,19 @@ static FLAGS: &[Flag] = &[
     flag('X', "disable-dumping", "refuse stats cachedump and lru_crawler metadump"),
     flag('W', "disable-watch", "refuse watch"),
     with('Y', "auth-file", "file", "let in only users of this file: a user:password on each line"),
-    with('e', "memory-file", "file", "keep items across a graceful stop (SIGUSR1) in this file"),
+    with('e', "memory-file", "file", "items are saved here by SIGUSR1, which stops, and SIGUSR2"),
     with('N', "napi-ids", "num", HIDDEN),
     with('o', "extended", "list", "further options, separated by commas; see below"),
     ours("config", "file", "a TOML file of these flags by their long names"),
     ours("admin", "addr", "metrics and health by HTTP (127.0.0.1:11212), or off"),
     ours("memory-share", "ratio", "as -m: of the tightest cgroup limit, or of the machine"),
-    ours("snapshot-file", "file", "write what is held to this file on SIGUSR2, while serving"),
+    Flag {
+        short: None,
+        long: "load-live",
+        takes: Takes::Nothing,
+        value: "",
+        help: "load -e's file also if it was written while serving",
+    },
     ours("log-format", "name", "text or json (default text)"),
 ];
 

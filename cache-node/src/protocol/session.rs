@@ -190,7 +190,8 @@ impl Session {
         self.follow(turn, line, end + 1, after)
     }
 
-    /// A line of which no end is in sight: keys are answered as they come, all else is refused.
+    /// A line of which no end is in sight: keys are answered as they come, all else
+    /// ends the connection, as it does in memcached.
     fn long_line(&mut self, turn: &mut Turn<'_>, head: &[u8]) -> Step {
         // The last word may go on; what begins the line is far before it.
         match get::start(turn, head) {
@@ -202,10 +203,7 @@ impl Session {
                 self.pending = Pending::Line;
                 Step::Took(0)
             }
-            Start::Keys { .. } | Start::Other => {
-                turn.insist(b"CLIENT_ERROR line too long");
-                Step::Stop(0, Next::Close)
-            }
+            Start::Keys { .. } | Start::Other => Step::Stop(0, Next::Close),
         }
     }
 

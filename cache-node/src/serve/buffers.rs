@@ -88,7 +88,7 @@ impl Input {
     }
 
     pub(super) fn take(&mut self, count: usize) {
-        self.live.start = (self.live.start + count).min(self.live.end);
+        self.live.start += count.min(self.live.len());
     }
 
     /// Where the next bytes go; empty only when a whole buffer is full of what is not done with.
@@ -110,7 +110,13 @@ impl Input {
 
     /// So many bytes were put into [`Self::room`].
     pub(super) fn arrived(&mut self, count: usize) {
-        self.live.end = (self.live.end + count).min(self.bytes.len());
+        self.live.end += count.min(self.bytes.len() - self.live.end);
+    }
+
+    /// Forgets everything and gives back its room.
+    pub(super) fn drop_all(&mut self, pool: &mut Pool) {
+        self.live = 0..0;
+        self.settle(pool);
     }
 
     /// Gives back what room is not needed until more arrives.
@@ -163,6 +169,15 @@ mod tests {
         assert_eq!(input.capacity(), REMAINDER_STEP_BYTES);
         arrive(&mut input, &mut pool, b"\r\n");
         assert_eq!(input.bytes(), b"get b\r\n");
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_connection_that_ends_in_the_midst_of_a_command() {
+        let (mut pool, mut input) = (pool(), Input::default());
+        arrive(&mut input, &mut pool, b"get a\r\nget b");
+        input.take(7);
+        input.drop_all(&mut pool);
+        assert_eq!((input.len(), input.capacity(), pool.inputs.len()), (0, 0, 1));
     }
 
     #[test]

@@ -92,7 +92,8 @@ impl Conn {
 
     /// Whether it is in the midst of something: a command, a value, an answer.
     pub(super) fn is_busy(&self) -> bool {
-        !self.watching && (!self.input.is_empty() || !self.output.is_empty() || self.at_least > 1)
+        let midst = !self.session.is_idle() || !self.input.is_empty() || !self.output.is_empty();
+        midst && !self.watching
     }
 
     /// The socket can be read again. `ends`: there is an end or an error to be seen.
@@ -160,6 +161,7 @@ impl Conn {
             self.output = bench.pool.output();
         }
         self.seat.does(Doing::Executing);
+        let before = self.output.len();
         let progress = self.session.run(&bench.context, self.input.bytes(), &mut self.output);
         if progress.taken > 0 {
             self.seat.spoke(bench.context.clock.now());
@@ -170,9 +172,11 @@ impl Conn {
             Next::Yield => self.runnable = true,
             Next::Read { at_least } => {
                 self.at_least = at_least.max(self.input.len() + 1);
-                let midst = self.at_least > 1 && !self.input.is_empty() || at_least > 1;
-                self.seat.does(if midst { Doing::Receiving } else { Doing::Waiting });
+                let idle = self.session.is_idle() && at_least <= 1;
+                self.seat.does(if idle { Doing::Waiting } else { Doing::Receiving });
             }
+            // Who says goodbye is answered nothing; who is thrown out is told why.
+            Next::Close if self.output.len() == before => self.closing = Some(Closed::Normal),
             Next::Close => self.closing = Some(Closed::Error),
             Next::Watch => {
                 self.watching = true;
@@ -284,8 +288,7 @@ impl Conn {
 
     /// Ends it, and gives back all that it held.
     pub(super) fn close(mut self, bench: &mut Bench) {
-        self.input.take(usize::MAX);
-        self.input.settle(&mut bench.pool);
+        self.input.drop_all(&mut bench.pool);
         bench.pool.return_output(std::mem::take(&mut self.output));
         if let Some((bytes, _)) = self.charge.take() {
             bench.roster.buffers_held.fetch_sub(bytes, Relaxed);

@@ -84,6 +84,7 @@ pub struct Roster {
     closed_doors: AtomicU64,
     closed_doors_us: AtomicU64,
     doors_closed: AtomicBool,
+    lost_workers: AtomicUsize,
     /// Room of the buffers that connections hold, and that lie ready. Units: bytes.
     pub buffers_held: AtomicU64,
     pub buffers_free: AtomicU64,
@@ -103,6 +104,7 @@ impl Roster {
             closed_doors: AtomicU64::new(0),
             closed_doors_us: AtomicU64::new(0),
             doors_closed: AtomicBool::new(false),
+            lost_workers: AtomicUsize::new(0),
             buffers_held: AtomicU64::new(0),
             buffers_free: AtomicU64::new(0),
         }
@@ -163,6 +165,16 @@ impl Roster {
         self.doors_closed.store(false, Relaxed);
         let us = u64::try_from(closed_for.as_micros()).unwrap_or(u64::MAX);
         self.closed_doors_us.fetch_add(us, Relaxed);
+    }
+
+    pub(super) fn lose_worker(&self) {
+        self.lost_workers.fetch_add(1, Relaxed);
+    }
+
+    /// Workers that ended by a fault of their own; the others go on.
+    #[must_use]
+    pub fn lost_workers(&self) -> usize {
+        self.lost_workers.load(Relaxed)
     }
 
     #[must_use]

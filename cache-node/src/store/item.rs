@@ -57,6 +57,15 @@ pub enum Data<'a> {
     Uploaded(super::Upload),
 }
 
+impl Data<'_> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Uploaded(upload) => upload.taken(),
+        }
+    }
+}
+
 /// Where new bytes go in a value that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Join {

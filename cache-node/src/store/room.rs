@@ -321,7 +321,7 @@ impl Partition {
             self.target(queue, class, head.size(), order)
                 .or_else(|| self.open_target(shared, Purpose::Move, (queue, class), order))
         };
-        let draft = Draft { head: *head, order, accessed };
+        let draft = Draft { head: *head, order, accessed, queue: None };
         let moved = target.and_then(|id| self.append(id, &draft));
         if let Some((to, new)) = moved
             && let Some(bytes) = self.segs.bytes_mut(to)

@@ -56,6 +56,11 @@ impl Shared {
         self.order.load(Relaxed)
     }
 
+    /// Orders given out from now on are above `order`.
+    pub fn raise_order(&self, order: u64) {
+        self.order.fetch_max(order, Relaxed);
+    }
+
     pub fn flushed(&self) -> u64 {
         self.flushed.load(Relaxed)
     }

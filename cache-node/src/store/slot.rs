@@ -188,7 +188,8 @@ impl Slot<'_> {
             let bytes = self.partition.segs.bytes(old)?;
             value = Head::read(bytes)?.value(bytes).to_vec();
         }
-        let (place, head) = self.partition.append(id, &Draft { head, order, accessed })?;
+        let (place, head) =
+            self.partition.append(id, &Draft { head, order, accessed, queue: None })?;
         let bytes = self.partition.segs.bytes_mut(place)?;
         let key_at = head.value_at() - head.key_len;
         bytes.get_mut(key_at..head.value_at())?.copy_from_slice(self.key);
