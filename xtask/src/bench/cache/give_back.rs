@@ -47,7 +47,8 @@ pub fn measure(programs: &[Program], extent: &Extent) -> Result<Figures, String>
             Goal::AtMost(goal_ms),
             n,
         ),
-        Row::new("… share of it that was given back in the end", "%", Goal::None, n),
+        Row::new("… share of it that was given back in the end", "%", Goal::None, n)
+            .more_is_better(),
         Row::new("… p99.9 of gets meanwhile", "ms", Goal::AtMost(5.0), n),
         Row::new("… p99.9 of gets before that", "ms", Goal::None, n),
         Row::new("… below the target", "MiB", Goal::AtMost(OVERSHOOT_BYTES / 1048576.0), n),
