@@ -71,6 +71,8 @@ fn everything_comes_back_once() {
     let mut slot = to.lock(b"key-3");
     let item = slot.find(2).unwrap();
     assert_eq!((item.cas, item.flags, item.stale, item.won), (77, 7, true, false));
+    let next = slot.next_cas();
+    assert!(next > 20_002, "{next} was given out before");
     drop(slot);
     assert!(!path.exists(), "it is true only once");
     assert!(matches!(load(&path, &to, &Clock::start(), false), Ok(Outcome::Absent)));
@@ -84,7 +86,9 @@ fn what_has_ended_meanwhile_stays_out() {
     let (to, later) = (store(), Clock::start());
     later.shift(600);
     match load(&path, &to, &later, false) {
-        Ok(Outcome::Loaded(loaded)) => assert_eq!((loaded.items, loaded.expired), (20_001, 1)),
+        Ok(Outcome::Loaded(loaded)) => {
+            assert_eq!((loaded.items, loaded.expired), (20_001, 1));
+        }
         other => panic!("{other:?}"),
     }
     assert_eq!(get(&to, "over", 602), None);
