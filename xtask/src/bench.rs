@@ -1,5 +1,6 @@
 //! Benchmarks with their peers beside them, in one run on one machine.
 
+pub mod cache;
 pub mod cost;
 pub mod detection;
 pub mod flock;
@@ -15,6 +16,7 @@ use crate::Outcome;
 /// A bench's own helper process.
 pub fn program(args: &[&str]) -> Outcome {
     match args {
+        ["cache", rest @ ..] => cache::program(rest),
         ["stall", gib] => stall::program(gib),
         _ => Err(format!("no such bench program: {args:?}")),
     }

@@ -5,6 +5,7 @@
 mod bench;
 mod fuzz;
 mod interrupt;
+mod memcached_suite;
 mod run;
 mod test;
 mod tools;
@@ -18,7 +19,9 @@ cargo xtask bench sources            what one reading of each source costs
 cargo xtask bench judging            what one judgement costs
 cargo xtask bench live [--minutes 2|20|both] [--only NAME]
                                      real leaks beside healthy programs: who is warned of, how early
+cargo xtask bench cache [--quick]    the cache node beside memcached and Redis (or --help)
 cargo xtask bench detection [--help] what the detector finds and cries, beside naive rules
+cargo xtask memcached-suite          memcached's own tests against the cache, under its name
 cargo xtask fuzz [TARGET] [SECONDS]  fuzz the parsers, each for a while (default: all, 30 s)";
 
 /// What went wrong, for people.
@@ -37,7 +40,9 @@ fn main() -> ExitCode {
         ["bench", "live", rest @ ..] => {
             bench::live::Wish::read(rest).and_then(|wish| bench::live::bench(&wish))
         }
+        ["bench", "cache", rest @ ..] => bench::cache::bench(rest),
         ["bench", "detection", rest @ ..] => bench::detection::bench(rest),
+        ["memcached-suite", rest @ ..] => memcached_suite::suite(rest),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         // What the benches run as programs of their own; see `bench::stall`.
         ["bench-program", rest @ ..] => bench::program(rest),

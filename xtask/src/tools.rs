@@ -1,8 +1,9 @@
 //! What tests and benches need from outside, installed by name with the ordinary package clients.
 
 use crate::Outcome;
-use crate::run::{command, exists, run};
+use crate::run::{command, exists, run, top};
 use plimsoll_tests::live::workshop::allocator;
+use std::process::Command;
 
 /// A program, or a library that is preloaded, and the Debian package that holds it.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +29,30 @@ pub const FOR_TESTS: &[Tool] = &[
     Tool { program: "python3", package: "python3", why: "runs the leak in Python" },
     Tool { program: "javac", package: "default-jdk-headless", why: "compiles the leak in Java" },
     Tool { program: "go", package: "golang-go", why: "compiles the leak in Go" },
+    Tool {
+        program: "memccapable",
+        package: "libmemcached-tools",
+        why: "checks the cache's commands, one by one",
+    },
 ];
+
+/// Clients of the cache whose own tests are run against it: package and version for pip.
+const PYTHON_CLIENTS: &[&str] = &["pymemcache==4.0.0", "pytest>=8"];
+
+/// Puts [`PYTHON_CLIENTS`] where the end-to-end tests look for them.
+pub fn install_python_clients() -> Outcome {
+    let python = top().join("target/python");
+    if python.join("bin/pytest").exists() {
+        return Ok(());
+    }
+    println!("needs {}: their own tests are run against the cache", PYTHON_CLIENTS.join(", "));
+    let mut make = command(&["python3", "-m", "venv"]);
+    make.arg(&python);
+    run(make)?;
+    let mut install = Command::new(python.join("bin/pip"));
+    install.args(["install", "--quiet", "--disable-pip-version-check"]).args(PYTHON_CLIENTS);
+    run(install)
+}
 
 /// What `cargo xtask bench live` needs.
 pub const FOR_LIVE: &[Tool] = &[
