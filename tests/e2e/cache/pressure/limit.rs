@@ -25,7 +25,7 @@ fn a_lower_limit_returns_memory_and_a_higher_one_is_used_again() {
     assert!(rss(&cache) > 80 * MIB, "no more than was asked for");
     let kept = held(&mut client, 150_000..220_000);
     assert!(kept > 20_000, "{kept}");
-    assert_eq!(cache.count("limit_maxbytes"), 96 * MIB);
+    assert_eq!(cache.count("plimsoll limit_asked_bytes"), 96 * MIB);
 
     // It stays there under sets.
     store(&mut client, 220_000..340_000);
@@ -50,7 +50,7 @@ fn a_limit_that_nothing_fits_in_is_refused_and_changes_nothing() {
         assert!(said.starts_with("MEMLIMIT_") || said.contains("ERROR"), "{refused}: {said}");
     }
     assert_eq!(held(&mut client, 0..1000), 1000);
-    assert_eq!(cache.count("limit_maxbytes"), 64 * MIB);
+    assert_eq!(cache.count("plimsoll limit_asked_bytes"), 64 * MIB);
 }
 
 #[test]
@@ -60,11 +60,11 @@ fn without_m_a_share_of_the_cgroup_is_taken_and_more_than_it_is_clamped() {
         Err(why) => return assert!(skipped(&why)),
     };
     let by_default = start_in(&cgroup, &[]);
-    let share = by_default.count("limit_maxbytes");
+    let share = by_default.count("plimsoll limit_asked_bytes");
     assert!((64 * MIB..100 * MIB).contains(&share), "{share}");
     drop(by_default);
     let clamped = start_in(&cgroup, &["-m", "512"]);
-    assert_eq!(clamped.count("limit_maxbytes"), share);
+    assert_eq!(clamped.count("plimsoll limit_asked_bytes"), share);
     let log = clamped.log();
     assert!(log.contains("512 MiB asked for do not fit into the cgroup's limit of 128"), "{log}");
 }

@@ -86,7 +86,7 @@ fn what_cannot_be_read_is_left_and_said_and_the_cache_starts_empty() {
 fn a_snapshot_of_a_serving_cache_is_not_taken_for_a_graceful_stop() {
     let scratch = tempfile::tempdir().expect("a directory");
     let path = scratch.path().join("live");
-    let mut cache = Cache::start(&["--snapshot-file", path.to_str().expect("a plain path")]);
+    let mut cache = start(&path);
     store(&mut cache.client(), 0..KEYS);
     cache.signal(Signal::USR2);
     wait_for("the snapshot is written", Duration::from_secs(20), || {
@@ -94,7 +94,10 @@ fn a_snapshot_of_a_serving_cache_is_not_taken_for_a_graceful_stop() {
     });
     assert_eq!(held(&mut cache.client(), 0..KEYS), KEYS, "it goes on serving");
     cache.kill();
-    let cache = start(&path);
+    let mut cache = start(&path);
     assert_eq!(held(&mut cache.client(), 0..KEYS), 0);
     assert!(cache.log().contains("does not come from a graceful stop"), "{}", cache.log());
+    cache.kill();
+    let cache = Cache::start(&["--load-live", "-e", path.to_str().expect("a plain path")]);
+    assert_eq!(held(&mut cache.client(), 0..KEYS), KEYS, "unless it is asked for");
 }

@@ -14,7 +14,7 @@ fn twice_what_the_cgroup_holds_is_survived_with_a_snapshot_under_way() {
     // On a disk: a tmpfs would hold the snapshot in the cgroup's memory.
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     let file = scratch.path().join("live");
-    let cache = start_in(&cgroup, &["--snapshot-file", file.to_str().expect("a plain path")]);
+    let cache = start_in(&cgroup, &["-e", file.to_str().expect("a plain path")]);
     let mut client = cache.client();
     let keys = 2 * 128 * MIB / 1000;
     let begun = Instant::now();

@@ -122,7 +122,7 @@ impl Program {
                 if self.kind == Kind::Ours {
                     command.args(["--admin", "127.0.0.1:0"]);
                     if wish.keeps {
-                        command.arg("--snapshot-file").arg(scratch.join("kept"));
+                        command.arg("-e").arg(scratch.join("kept"));
                     }
                 }
             }
