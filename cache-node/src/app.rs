@@ -227,7 +227,8 @@ fn finish(running: Running, saves: bool) {
     let manner = Manner { kind: Kind::Clean, bytes_per_s_max: None, cancelled: &cancelled };
     match snapshot::save(path, &running.store, &running.clock, manner) {
         Ok(saved) => {
-            tracing::info!(path = %path.display(), items = saved.items, took = ?saved.took, "saved");
+            let (items, took) = (saved.items, saved.took);
+            tracing::info!(path = %path.display(), items, ?took, "saved");
         }
         Err(why) => tracing::error!(%why, "what was held is lost"),
     }
