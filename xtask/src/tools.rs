@@ -30,6 +30,11 @@ pub const FOR_TESTS: &[Tool] = &[
     Tool { program: "javac", package: "default-jdk-headless", why: "compiles the leak in Java" },
     Tool { program: "go", package: "golang-go", why: "compiles the leak in Go" },
     Tool {
+        program: "memcached",
+        package: "memcached",
+        why: "the cache is held against it, answer by answer",
+    },
+    Tool {
         program: "memccapable",
         package: "libmemcached-tools",
         why: "checks the cache's commands, one by one",
@@ -46,6 +51,10 @@ pub fn install_python_clients() -> Outcome {
         return Ok(());
     }
     println!("needs {}: their own tests are run against the cache", PYTHON_CLIENTS.join(", "));
+    let can = command(&["python3", "-c", "import ensurepip"]).status();
+    if !can.is_ok_and(|status| status.success()) {
+        apt_get(&["python3-venv"])?;
+    }
     let mut make = command(&["python3", "-m", "venv"]);
     make.arg(&python);
     run(make)?;
@@ -83,19 +92,23 @@ pub fn install(tools: &[Tool]) -> Outcome {
     for tool in &missing {
         println!("needs {} (package {}): {}", tool.program, tool.package, tool.why);
     }
-    let mut update = command(&["apt-get", "update", "-q"]);
-    update.env("DEBIAN_FRONTEND", "noninteractive");
-    run(update)?;
-    let mut install = command(&["apt-get", "install", "-qy", "--no-install-recommends"]);
-    // Debian starts a service when it is installed; a test machine wants none of them.
-    install.args(&packages).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
-    run(install)?;
+    apt_get(&packages)?;
     match tools.iter().find(|tool| !is_there(tool)) {
         None => Ok(()),
         Some(tool) => {
             Err(format!("{} is not there after installing {}", tool.program, tool.package))
         }
     }
+}
+
+fn apt_get(packages: &[&str]) -> Outcome {
+    let mut update = command(&["apt-get", "update", "-q"]);
+    update.env("DEBIAN_FRONTEND", "noninteractive");
+    run(update)?;
+    let mut install = command(&["apt-get", "install", "-qy", "--no-install-recommends"]);
+    // Debian starts a service when it is installed; a test machine wants none of them.
+    install.args(packages).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+    run(install)
 }
 
 fn is_there(tool: &Tool) -> bool {

@@ -1,3 +1,5 @@
+//! Command lines, good and bad, against what memcached makes of them.
+
 use super::*;
 use crate::settings::Port;
 

@@ -161,7 +161,6 @@ impl Conn {
             self.output = bench.pool.output();
         }
         self.seat.does(Doing::Executing);
-        let before = self.output.len();
         let progress = self.session.run(&bench.context, self.input.bytes(), &mut self.output);
         if progress.taken > 0 {
             self.seat.spoke(bench.context.clock.now());
@@ -175,9 +174,7 @@ impl Conn {
                 let idle = self.session.is_idle() && at_least <= 1;
                 self.seat.does(if idle { Doing::Waiting } else { Doing::Receiving });
             }
-            // Who says goodbye is answered nothing; who is thrown out is told why.
-            Next::Close if self.output.len() == before => self.closing = Some(Closed::Normal),
-            Next::Close => self.closing = Some(Closed::Error),
+            Next::Close => self.closing = Some(self.session.why_closed()),
             Next::Watch => {
                 self.watching = true;
                 self.seat.does(Doing::Watching);

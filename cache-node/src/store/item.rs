@@ -162,6 +162,22 @@ pub struct Seen<'a> {
     pub size_bytes: usize,
 }
 
+/// Why an item that was there is not found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    Expired,
+    Flushed,
+}
+
+/// Who wants to know which items are evicted.
+pub trait Evictions: Send + Sync + std::fmt::Debug {
+    /// Asked before each eviction: whether anybody wants to know at the moment.
+    fn wants(&self) -> bool;
+
+    /// Told while a partition is locked: it must not call the store, nor wait.
+    fn evicted(&self, seen: &Seen<'_>, now: Secs);
+}
+
 /// What the store holds and what it has done. Counters never fall but by `stats reset`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {

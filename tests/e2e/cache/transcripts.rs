@@ -2,10 +2,10 @@
 //! for byte.
 //!
 //! They are the text files beside this one (`transcripts/*.txt`; `transcripts/format.rs` says how
-//! they are written). Each is held with the sessions of this process, always, and with memcached
-//! where it is installed, so that what is written there is what memcached answers. Lines that
-//! memcached has only learnt after the version that is installed are in files named `newer-*`,
-//! which it is not asked.
+//! they are written). Each is held with the sessions of this process, with the built cache node,
+//! and with memcached where it is installed, so that what is written there is what memcached
+//! answers. What it has only learnt after the version that is installed is in files named `newer-*`;
+//! they are held with the memcached that `PLIMSOLL_NEWER_MEMCACHED` names, if it does.
 //!
 //! `PLIMSOLL_TRANSCRIPT_TO_RECORD=name` writes memcached's answers into the file of that name
 //! instead, wherever they are not what is written there.
@@ -14,7 +14,7 @@ mod format;
 mod peers;
 
 use format::{Case, File};
-use peers::{Direct, Memcached, Peer, Talk};
+use peers::{Built, Direct, Memcached, Peer, Talk};
 use plimsoll_tests::skipped;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -115,24 +115,37 @@ fn sessions_answer_what_the_transcripts_say() {
 }
 
 #[test]
+fn the_built_cache_answers_what_the_transcripts_say() {
+    compare(&files(), |arguments| Box::new(Built::start(arguments)));
+}
+
+#[test]
 fn memcached_answers_what_the_transcripts_say() {
-    if Memcached::version().is_none() {
+    let program = "memcached";
+    if !Memcached::is_there(program) {
         assert!(skipped("memcached is not installed"));
         return;
     }
     let files: Vec<PathBuf> = files().into_iter().filter(|path| !is_newer(path)).collect();
     if let Some(name) = std::env::var_os("PLIMSOLL_TRANSCRIPT_TO_RECORD") {
         let named = files.iter().find(|path| path.file_stem() == Some(&name));
-        return record(named.expect("a transcript of that name"));
+        return record(program, named.expect("a transcript of that name"));
     }
-    compare(&files, |arguments| Box::new(Memcached::start(arguments)));
+    compare(&files, |arguments| Box::new(Memcached::start(program, arguments)));
+}
+
+#[test]
+fn a_newer_memcached_answers_what_the_newer_transcripts_say() {
+    let Ok(program) = std::env::var("PLIMSOLL_NEWER_MEMCACHED") else { return };
+    let files: Vec<PathBuf> = files().into_iter().filter(|path| is_newer(path)).collect();
+    compare(&files, |arguments| Box::new(Memcached::start(&program, arguments)));
 }
 
 /// Writes memcached's answers into the file, where they are not what is written there.
-fn record(path: &Path) {
+fn record(program: &str, path: &Path) {
     let text = std::fs::read_to_string(path).expect("it can be read");
     let mut file = File::parse(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let peer = Memcached::start(&file.arguments);
+    let peer = Memcached::start(program, &file.arguments);
     for case in &mut file.cases {
         empty(&peer, &file.arguments);
         let mut talk = peer.connect();

@@ -1,7 +1,7 @@
 //! `mg`: fetches; on the way it touches, creates what is missing, hands out the right to renew.
 
 use super::flags::{self, Flags, OPAQUE_TOO_LONG, flag, time_left};
-use crate::protocol::turn::{Turn, number as append};
+use crate::protocol::turn::{Saw, Turn, number as append};
 use crate::protocol::words::Words;
 use crate::store::{Data, Expires, Item, New, Slot};
 
@@ -39,7 +39,7 @@ pub(in crate::protocol) fn run(turn: &mut Turn<'_>, words: &Words<'_>) {
         let shown = show(turn, &item);
         (answer(turn, words, &flags, shown, Some(&item)), shown.len)
     });
-    let len = held.as_ref().map(|(_, len)| *len);
+    let saw = Saw::of(held.as_ref().map(|(_, len)| *len), &slot);
     let found = match held {
         Some((then, _)) => {
             then.apply(turn, &flags, &mut slot);
@@ -48,7 +48,7 @@ pub(in crate::protocol) fn run(turn: &mut Turn<'_>, words: &Words<'_>) {
         None => create(turn, words, &flags, &mut slot),
     };
     drop(slot);
-    turn.fetched(key, len);
+    turn.looked(key, saw);
     count(turn, &flags, found);
     if !found && !flags.quiet {
         turn.out.extend_from_slice(b"EN");

@@ -1,4 +1,4 @@
-//! Whom conversations are held with: memcached, and the sessions of this process.
+//! Whom conversations are held with: memcached, the built cache node, the sessions of this process.
 
 use plimsoll_cache::clock::Clock;
 use plimsoll_cache::protocol::{
@@ -7,6 +7,7 @@ use plimsoll_cache::protocol::{
 use plimsoll_cache::settings::Settings;
 use plimsoll_cache::store::{Params, Store};
 use plimsoll_cache::watch::Asleep;
+use plimsoll_tests::Cache;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -161,6 +162,45 @@ impl Talk for DirectTalk {
     }
 }
 
+/// The arguments for a real server: users behind `-Y` are written into a file, which is kept for
+/// as long as what is returned.
+fn real(arguments: &[String]) -> (Vec<String>, Option<tempfile::NamedTempFile>) {
+    let (mut given, mut file) = (Vec::new(), None);
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        given.push(word.clone());
+        if word == "-Y" {
+            let users = words.next().expect("users behind -Y").replace(',', "\n");
+            let mut made = tempfile::NamedTempFile::new().expect("a file");
+            made.write_all(users.as_bytes()).expect("it can be written");
+            given.push(made.path().to_string_lossy().into_owned());
+            file = Some(made);
+        }
+    }
+    (given, file)
+}
+
+/// The built cache node.
+pub(super) struct Built {
+    cache: Cache,
+    /// The auth file.
+    _file: Option<tempfile::NamedTempFile>,
+}
+
+impl Built {
+    pub(super) fn start(arguments: &[String]) -> Self {
+        let (given, file) = real(arguments);
+        let given: Vec<&str> = given.iter().map(String::as_str).collect();
+        Self { cache: Cache::start(&[&["-t", "2"], &given[..]].concat()), _file: file }
+    }
+}
+
+impl Peer for Built {
+    fn connect(&self) -> Box<dyn Talk> {
+        Box::new(TcpTalk::connect(self.cache.address.expect("it listens on TCP")))
+    }
+}
+
 /// A memcached of this machine, on a port of its own.
 pub(super) struct Memcached {
     child: Child,
@@ -170,31 +210,20 @@ pub(super) struct Memcached {
 }
 
 impl Memcached {
-    /// None: it is not installed.
-    pub(super) fn version() -> Option<String> {
-        let output = Command::new("memcached").arg("-V").output().ok()?;
-        String::from_utf8(output.stdout).ok()
+    /// Whether `program` is there.
+    pub(super) fn is_there(program: &str) -> bool {
+        Command::new(program).arg("-V").output().is_ok()
     }
 
-    pub(super) fn start(arguments: &[String]) -> Self {
+    pub(super) fn start(program: &str, arguments: &[String]) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = free.local_addr().expect("its address");
         drop(free);
-        let mut command = Command::new("memcached");
+        let (given, file) = real(arguments);
+        let mut command = Command::new(program);
         let port = address.port().to_string();
         command.args(["-l", "127.0.0.1", "-p", &port, "-u", "root", "-U", "0", "-t", "2"]);
-        let mut file = None;
-        let mut words = arguments.iter();
-        while let Some(word) = words.next() {
-            command.arg(word);
-            if word == "-Y" {
-                let users = words.next().expect("users behind -Y").replace(',', "\n");
-                let mut made = tempfile::NamedTempFile::new().expect("a file");
-                made.write_all(users.as_bytes()).expect("it can be written");
-                command.arg(made.path());
-                file = Some(made);
-            }
-        }
+        command.args(given);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("memcached starts");
         let server = Self { child, address, _file: file };
