@@ -33,7 +33,7 @@ plimsoll-cache: a memcached-compatible cache that gives memory back when it is t
 /metrics          figures for Prometheus
 /healthz          whether it answers at all
 /readyz?verbose   whether it serves, and what holds it back
-POST /snapshot    writes what is held to the file of -e, while serving
+POST /snapshot    writes what is held to a file, while serving
 ";
 
 /// What the figures are read from.
@@ -106,7 +106,10 @@ async fn snapshot(State(desk): State<Desk>, headers: HeaderMap) -> (StatusCode, 
         return (StatusCode::FORBIDDEN, "not for web pages\n");
     }
     match desk.live.as_ref().map(|live| live.ask()) {
-        None => (StatusCode::NOT_FOUND, "there is no file to write to; -e names one\n"),
+        None => (
+            StatusCode::NOT_FOUND,
+            "there is no file to write to; -e or --snapshot-file names one\n",
+        ),
         Some(Asked::Begun) => (StatusCode::ACCEPTED, "begun\n"),
         Some(Asked::UnderWay) => (StatusCode::CONFLICT, "one is being written\n"),
     }

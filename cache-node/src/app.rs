@@ -126,7 +126,8 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
         clock: Arc::clone(&clock),
     };
     let shared = Arc::new(Shared::new(&settings, Arc::new(host), users));
-    let live = settings.restart_file.as_ref().map(|path| {
+    let snapshot_file = plan.snapshot_file.as_ref().or(settings.restart_file.as_ref());
+    let live = snapshot_file.map(|path| {
         let (store, clock) = (Arc::clone(&store), Arc::clone(&clock));
         snapshot::start(path.clone(), store, clock, snapshot::BYTES_PER_S)
     });
@@ -193,7 +194,9 @@ fn wait(running: &Running, wanted: &mpsc::Receiver<Wish>) -> bool {
             Ok(Wish::Reload) => reload(running),
             Ok(Wish::Snapshot) => match &running.live {
                 Some(live) => tracing::info!("SIGUSR2: {:?}", live.ask()),
-                None => tracing::warn!("SIGUSR2: there is no file to write to (-e)"),
+                None => {
+                    tracing::warn!("SIGUSR2: there is no file to write to (-e, --snapshot-file)")
+                }
             },
             // Nobody can wish any more: that is the end too.
             Err(mpsc::RecvError) => return false,
@@ -224,7 +227,8 @@ fn finish(running: Running, saves: bool) {
     let manner = Manner { kind: Kind::Clean, bytes_per_s_max: None, cancelled: &cancelled };
     match snapshot::save(path, &running.store, &running.clock, manner) {
         Ok(saved) => {
-            tracing::info!(path = %path.display(), items = saved.items, took = ?saved.took, "saved");
+            let (items, took) = (saved.items, saved.took);
+            tracing::info!(path = %path.display(), items, ?took, "saved");
         }
         Err(why) => tracing::error!(%why, "what was held is lost"),
     }

@@ -73,6 +73,8 @@ pub struct Plan {
     /// `-r`
     pub core_files: bool,
     pub log_format: LogFormat,
+    /// `--snapshot-file`: written while serving; None: the file of `-e` is.
+    pub snapshot_file: Option<PathBuf>,
     /// `--load-live`: load also what was written while serving.
     pub load_live: bool,
     /// Invoked under the name of memcached: its defaults hold.
@@ -127,6 +129,7 @@ impl Plan {
             user: None,
             core_files: false,
             log_format: LogFormat::default(),
+            snapshot_file: None,
             load_live: false,
             as_memcached,
             notes: Vec::new(),

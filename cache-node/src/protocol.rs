@@ -120,6 +120,7 @@ impl Context {
         wake: Arc<dyn Wake>,
     ) -> Self {
         let counters = shared.tally.register();
+        store.tell_evictions(Arc::<Hub>::clone(&shared.hub));
         Self { store, settings, clock, shared, counters, wake }
     }
 }

@@ -1,7 +1,7 @@
 //! What the cache holds, to a file and back: at a graceful stop, and alive without a fork.
 //!
-//! The store hands out its items in blocks, the file puts each behind a checksum; nothing is held
-//! twice but one block. A file is written under a temporary name and renamed when it is whole.
+//! The store hands out images of its items, the file puts each behind a checksum; nothing is held
+//! twice but one image. A file is written under a temporary name and renamed when it is whole.
 //! Loading drops a damaged block and keeps the rest. The file is used once: what it says is removed
 //! when it was loaded, so that no later start serves what has changed since.
 //!
@@ -9,7 +9,6 @@
 //! after it was written would come back.
 
 mod file;
-mod items;
 mod live;
 mod load;
 mod save;

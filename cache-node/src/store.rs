@@ -19,6 +19,7 @@
 mod arena;
 mod budget;
 mod ghost;
+mod image;
 mod index;
 mod item;
 mod partition;
@@ -37,7 +38,10 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-pub use item::{Admission, Data, Expires, Item, Join, New, Params, Refused, Seen, Totals};
+pub use image::{Adopted, Adopting};
+pub use item::{
+    Admission, Data, Evictions, Expires, Item, Join, New, Over, Params, Refused, Seen, Totals,
+};
 pub use slot::Slot;
 pub use upload::Upload;
 pub use walk::Cursor;
@@ -139,6 +143,12 @@ impl Store {
         self.shared.item_bytes_max.min((pieces * self.piece_bytes_max()) as u64)
     }
 
+    /// From now on `evictions` is told what is evicted; the first who asks, and nobody else.
+    pub fn tell_evictions(&self, evictions: Arc<dyn Evictions>) {
+        // Whoever came first stays.
+        let _ = self.shared.evictions.set(evictions);
+    }
+
     /// Locks the place of `key`. Hold it for one command only; nothing else of the store may be
     /// called meanwhile.
     #[must_use]
@@ -146,7 +156,7 @@ impl Store {
         let hash = self.shared.hash(key);
         let number = self.number_of(hash);
         let partition = self.partitions[number].lock();
-        Slot { store: self, partition, number, key, hash, found: None }
+        Slot { store: self, partition, number, key, hash, found: None, over: None }
     }
 
     fn number_of(&self, hash: u64) -> usize {

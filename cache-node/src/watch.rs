@@ -9,6 +9,8 @@ mod lines;
 pub(crate) use lines::url_encode;
 pub use lines::{Closed, Evicted, Fetched, Outcome, Stored};
 
+use crate::clock::Secs;
+use crate::store::{Evictions, Expires, Seen};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -46,6 +48,23 @@ impl Kinds {
     #[must_use]
     const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
+    }
+}
+
+impl Evictions for Hub {
+    fn wants(&self) -> bool {
+        Self::wants(self, Kinds::EVICTIONS)
+    }
+
+    fn evicted(&self, seen: &Seen<'_>, now: Secs) {
+        let item = &seen.item;
+        let ttl = match item.expires {
+            Expires::Never => None,
+            Expires::At(at) => Some(at.saturating_sub(now)),
+        };
+        let idle = now.saturating_sub(item.accessed);
+        let (key, fetched, size) = (seen.key, item.fetched, item.len());
+        Self::evicted(self, &Evicted { key, fetched, ttl, idle, size });
     }
 }
 

@@ -5,6 +5,7 @@
 mod bench;
 mod fuzz;
 mod interrupt;
+mod memcached_suite;
 mod run;
 mod test;
 mod tools;
@@ -20,6 +21,7 @@ cargo xtask bench live [--minutes 2|20|both] [--only NAME]
                                      real leaks beside healthy programs: who is warned of, how early
 cargo xtask bench cache [--quick]    the cache node beside memcached and Redis (or --help)
 cargo xtask bench detection [--help] what the detector finds and cries, beside naive rules
+cargo xtask memcached-suite          memcached's own tests against the cache, under its name
 cargo xtask fuzz [TARGET] [SECONDS]  fuzz the parsers, each for a while (default: all, 30 s)";
 
 /// What went wrong, for people.
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         }
         ["bench", "cache", rest @ ..] => bench::cache::bench(rest),
         ["bench", "detection", rest @ ..] => bench::detection::bench(rest),
+        ["memcached-suite", rest @ ..] => memcached_suite::suite(rest),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         // What the benches run as programs of their own; see `bench::stall`.
         ["bench-program", rest @ ..] => bench::program(rest),

@@ -5,6 +5,7 @@ use crate::{Outcome, tools};
 
 pub fn test() -> Outcome {
     tools::install(tools::FOR_TESTS)?;
+    tools::install_python_clients()?;
     run(command(&["cargo", "fmt", "--all", "--check"]))?;
     run(command(&[
         "cargo",

@@ -1,8 +1,9 @@
 //! What tests and benches need from outside, installed by name with the ordinary package clients.
 
 use crate::Outcome;
-use crate::run::{command, exists, run};
+use crate::run::{command, exists, run, top};
 use plimsoll_tests::live::workshop::allocator;
+use std::process::Command;
 
 /// A program, or a library that is preloaded, and the Debian package that holds it.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +29,39 @@ pub const FOR_TESTS: &[Tool] = &[
     Tool { program: "python3", package: "python3", why: "runs the leak in Python" },
     Tool { program: "javac", package: "default-jdk-headless", why: "compiles the leak in Java" },
     Tool { program: "go", package: "golang-go", why: "compiles the leak in Go" },
+    Tool {
+        program: "memcached",
+        package: "memcached",
+        why: "the cache is held against it, answer by answer",
+    },
+    Tool {
+        program: "memccapable",
+        package: "libmemcached-tools",
+        why: "checks the cache's commands, one by one",
+    },
 ];
+
+/// Clients of the cache whose own tests are run against it: package and version for pip.
+const PYTHON_CLIENTS: &[&str] = &["pymemcache==4.0.0", "pytest>=8"];
+
+/// Puts [`PYTHON_CLIENTS`] where the end-to-end tests look for them.
+pub fn install_python_clients() -> Outcome {
+    let python = top().join("target/python");
+    if python.join("bin/pytest").exists() {
+        return Ok(());
+    }
+    println!("needs {}: their own tests are run against the cache", PYTHON_CLIENTS.join(", "));
+    let can = command(&["python3", "-c", "import ensurepip"]).status();
+    if !can.is_ok_and(|status| status.success()) {
+        apt_get(&["python3-venv"])?;
+    }
+    let mut make = command(&["python3", "-m", "venv"]);
+    make.arg(&python);
+    run(make)?;
+    let mut install = Command::new(python.join("bin/pip"));
+    install.args(["install", "--quiet", "--disable-pip-version-check"]).args(PYTHON_CLIENTS);
+    run(install)
+}
 
 /// What `cargo xtask bench live` needs.
 pub const FOR_LIVE: &[Tool] = &[
@@ -59,19 +92,23 @@ pub fn install(tools: &[Tool]) -> Outcome {
     for tool in &missing {
         println!("needs {} (package {}): {}", tool.program, tool.package, tool.why);
     }
-    let mut update = command(&["apt-get", "update", "-q"]);
-    update.env("DEBIAN_FRONTEND", "noninteractive");
-    run(update)?;
-    let mut install = command(&["apt-get", "install", "-qy", "--no-install-recommends"]);
-    // Debian starts a service when it is installed; a test machine wants none of them.
-    install.args(&packages).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
-    run(install)?;
+    apt_get(&packages)?;
     match tools.iter().find(|tool| !is_there(tool)) {
         None => Ok(()),
         Some(tool) => {
             Err(format!("{} is not there after installing {}", tool.program, tool.package))
         }
     }
+}
+
+fn apt_get(packages: &[&str]) -> Outcome {
+    let mut update = command(&["apt-get", "update", "-q"]);
+    update.env("DEBIAN_FRONTEND", "noninteractive");
+    run(update)?;
+    let mut install = command(&["apt-get", "install", "-qy", "--no-install-recommends"]);
+    // Debian starts a service when it is installed; a test machine wants none of them.
+    install.args(packages).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+    run(install)
 }
 
 fn is_there(tool: &Tool) -> bool {

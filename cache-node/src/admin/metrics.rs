@@ -51,6 +51,7 @@ impl Collector for Scrape {
         items(&mut sheet, &totals)?;
         memory(&mut sheet, &totals)?;
         control(&mut sheet, desk)?;
+        snapshots(&mut sheet, desk)?;
         allocator(&mut sheet)
     }
 }
@@ -206,6 +207,18 @@ fn control(sheet: &mut Sheet<'_>, desk: &Desk) -> fmt::Result {
         "Changes of the level of pressure.",
         figures.level_changes_total,
     )
+}
+
+fn snapshots(sheet: &mut Sheet<'_>, desk: &Desk) -> fmt::Result {
+    let lost = desk.roster.lost_workers() as u64;
+    sheet.gauge("plimsoll_cache_lost_workers", "Workers that ended by a fault.", lost)?;
+    let Some(figures) = desk.live.as_ref().map(|live| live.figures()) else { return Ok(()) };
+    let writing = u64::from(figures.is_writing);
+    sheet.gauge("plimsoll_cache_snapshot_under_way", "1 while one is written.", writing)?;
+    let outcomes = [("written", figures.written_total), ("failed", figures.failed_total)];
+    let outcomes = outcomes.map(|(outcome, n)| (vec![("outcome", outcome)], n as f64));
+    let help = "Snapshots written while serving, by what came of them.";
+    sheet.family(Counter, "plimsoll_cache_snapshots", help, outcomes)
 }
 
 fn allocator(sheet: &mut Sheet<'_>) -> fmt::Result {

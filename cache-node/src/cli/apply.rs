@@ -82,6 +82,7 @@ fn memory(plan: &mut Plan, long: &str, text: &str) -> Result<bool, Refusal> {
         "lock-memory" => plan.note("-k: locked memory could not be given back; not locked"),
         "enable-largepages" => plan.note("-L: the kernel decides by itself about large pages"),
         "max-item-size" => plan.settings.item_bytes_max = size(text)?,
+        "snapshot-file" => plan.snapshot_file = Some(text.into()),
         "load-live" => plan.load_live = true,
         "memory-file" => plan.settings.restart_file = Some(text.into()),
         "slab-growth-factor" => {

@@ -49,6 +49,10 @@ fn chunks(plan: &mut Plan) -> Result<(), Refusal> {
     if item > PAGE_BYTES && !plan.chunk_max_given {
         *chunk = PAGE_BYTES / 2;
     }
+    if *chunk > item && item.is_multiple_of(*chunk >> 10) {
+        // It was meant in bytes, as in memcached before 1.6.20.
+        *chunk >>= 10;
+    }
     let wrong = if *chunk > item {
         format!("slab_chunk_max ({chunk} bytes) cannot be larger than -I ({item})")
     } else if !item.is_multiple_of(*chunk) {

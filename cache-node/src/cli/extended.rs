@@ -94,7 +94,9 @@ fn echoed_slabs(plan: &mut Plan, name: &str, value: Option<&str>) -> Result<bool
         }
         "slab_automove_freeratio" => echoed.slab_automove_freeratio = ratio(needed()?, name)?,
         "slab_chunk_max" => {
-            echoed.slab_chunk_max = u64::from(within(needed()?, name, 1..=1024)?) << 10;
+            // Kilobytes; bytes in memcached before 1.6.20.
+            let number = within(needed()?, name, 1..=1 << 20)?;
+            echoed.slab_chunk_max = u64::from(number) << if number <= 1024 { 10 } else { 0 };
             plan.chunk_max_given = true;
         }
         "no_chunked_items" => echoed.slab_chunk_max = 1 << 20,

@@ -1,3 +1,5 @@
+//! Command lines, good and bad, against what memcached makes of them.
+
 use super::*;
 use crate::settings::Port;
 
@@ -91,7 +93,10 @@ fn item_sizes_take_units_and_chunks_must_fit_them() {
     assert_eq!(plan("x -I 512k -o slab_chunk_max=16").settings.item_bytes_max, 512 << 10);
     assert_eq!(plan("x -m 256 -I 32m").settings.item_bytes_max, 32 << 20);
     assert_eq!(plan("x -I 1024 -o slab_chunk_max=1").settings.item_bytes_max, 1024);
-    assert_eq!(code("x -I 512k -o slab_chunk_max=1024"), EX_USAGE);
+    let bytes_of_old = plan("x -I 1024 -o slab_chunk_max=1024").settings.echoed.slab_chunk_max;
+    assert_eq!(bytes_of_old, 1024);
+    assert_eq!(plan("x -o slab_chunk_max=16384").settings.echoed.slab_chunk_max, 16 << 10);
+    assert_eq!(code("x -I 500k -o slab_chunk_max=16"), EX_USAGE);
 }
 
 #[test]

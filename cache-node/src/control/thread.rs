@@ -7,7 +7,7 @@ use super::sense::{Sense, Sensed};
 use super::signal::{Level, Signal};
 use super::{Budget, Bytes};
 use crate::clock::Clock;
-use crate::store::{Admission, Store, Totals};
+use crate::store::{Admission, Store};
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -153,11 +153,6 @@ impl Drop for Control {
     }
 }
 
-/// What counts against the limit.
-const fn used(totals: &Totals) -> Bytes {
-    totals.segment_bytes + totals.index_bytes + totals.ghost_bytes + totals.buffer_bytes
-}
-
 #[derive(Debug)]
 struct Worker {
     store: Arc<Store>,
@@ -210,14 +205,14 @@ impl Worker {
             self.policy.hear(now, signal);
         }
         let reading = self.own.read();
-        let used = used(&self.store.totals());
+        let used = self.store.used_bytes();
         let sensed = self.sense.take(now, &reading, used);
         let word = self.policy.word(now);
         let before = self.ladder.level();
         let level = self.ladder.step(now, sensed.enter.max(word), sensed.stay.max(word));
         let plan = self.policy.plan(now, level, &sensed, used);
         self.tell(&plan);
-        let given = self.give_back(used, plan.target_bytes);
+        let given = self.give_back(plan.target_bytes);
         self.policy.acknowledge(given.bytes);
         let has_more_to_tidy = !given.more && self.tidy();
 
@@ -227,7 +222,7 @@ impl Worker {
         figures.level = level;
         figures.limit_bytes = plan.limit_bytes;
         figures.floor_bytes = self.policy.floor_bytes();
-        figures.used_bytes = used.saturating_sub(given.bytes);
+        figures.used_bytes = self.store.used_bytes();
         figures.bound_bytes = tightest.map(|room| room.limit_bytes);
         figures.headroom_bytes = tightest.map(|room| room.headroom());
         figures.given_back_total += given.bytes;
@@ -258,11 +253,11 @@ impl Worker {
         }
     }
 
-    /// Whole segments down to the target: a last one that would go below it stays.
-    fn give_back(&self, used: Bytes, target: Bytes) -> Given {
+    /// Whole segments, until no more than the target is held.
+    fn give_back(&self, target: Bytes) -> Given {
         let mut given = Given::default();
         for _ in 0..SEGMENTS_PER_STEP {
-            if used.saturating_sub(given.bytes) <= target {
+            if self.store.used_bytes() <= target {
                 return given;
             }
             match self.store.give_back() {
@@ -270,7 +265,7 @@ impl Worker {
                 None => return given,
             }
         }
-        given.more = used.saturating_sub(given.bytes) > target;
+        given.more = self.store.used_bytes() > target;
         given
     }
 
@@ -313,5 +308,57 @@ fn announce(before: Level, figures: &Figures, sensed: &Sensed) {
             used_bytes,
             "memory is less short"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::MIB;
+    use crate::store::Params;
+
+    fn control(limit_mib: Bytes, reserve_mib: Bytes) -> (Control, Arc<Store>) {
+        let (limit_bytes, reserve_bytes) = (limit_mib * MIB, reserve_mib * MIB);
+        let params =
+            Params { limit_bytes, reserve_bytes, item_bytes_max: MIB, partitions: 2, evicts: true };
+        let store = Arc::new(Store::new(params).unwrap());
+        let budget = Budget { limit_bytes, reserve_bytes, cgroup_bytes: None, clamped_from: None };
+        let clock = Arc::new(Clock::start());
+        let control = start(Arc::clone(&store), clock, Own::find(), &budget).unwrap();
+        (control, store)
+    }
+
+    #[test]
+    fn a_wish_is_answered_at_once_and_reaches_the_store() {
+        let (control, store) = control(64, 256);
+        assert_eq!(control.ask_limit(100 * MIB), Ok(()));
+        assert_eq!(control.figures().asked_bytes, 100 * MIB);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while store.totals().limit_bytes != 100 * MIB {
+            assert!(Instant::now() < deadline, "{:?}", control.figures());
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_refused() {
+        let (control, _store) = control(64, 256);
+        assert_eq!(control.ask_limit(MIB), Err(LimitRefused::TooSmall));
+        let most_bytes = 256 * MIB;
+        let refused = Err(LimitRefused::TooLarge { most_bytes });
+        assert_eq!(control.ask_limit(257 * MIB), refused);
+        assert_eq!(control.figures().asked_bytes, 64 * MIB);
+    }
+
+    #[test]
+    fn an_outside_word_is_heard() {
+        let (control, _store) = control(64, 256);
+        let deadline = Duration::from_secs(9);
+        control.signal(Signal { level: Level::Critical, reclaim_bytes: 0, deadline });
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while control.level() != Level::Critical {
+            assert!(Instant::now() < deadline, "{:?}", control.figures());
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
     }
 }

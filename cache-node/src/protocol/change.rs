@@ -1,6 +1,6 @@
 //! Storing under a condition: what set, add, replace, append, prepend, cas and `ms` come down to.
 
-use super::turn::{Turn, left};
+use super::turn::{Saw, Turn, left};
 use crate::stats::Did;
 use crate::store::{Data, Expires, Join, New, Refused, Slot};
 use crate::watch::{Kinds, Stored};
@@ -86,12 +86,13 @@ impl Change<'_> {
             won: item.won,
             len: item.len(),
         });
+        let saw = Saw::of(held.map(|held| held.len), &slot);
         let done = match held {
             Some(held) => self.over(turn, &mut slot, held, data),
             None => self.anew(turn, &mut slot, data),
         };
         drop(slot);
-        turn.fetched(self.key, held.map(|held| held.len));
+        turn.looked(self.key, saw);
         self.tell(turn, done);
         done
     }

@@ -48,10 +48,7 @@ fn seldom(turn: &mut Turn<'_>, words: &Words<'_>) -> After {
         b"shutdown" => return control::shutdown(turn, words),
         b"quit" => return After::Close,
         b"debugtime" => control::debugtime(turn, words),
-        b"refresh_certs" => {
-            turn.quiet = words.noreply();
-            turn.say(b"Error TLS not enabled");
-        }
+        b"refresh_certs" => turn.insist(b"Error TLS not enabled"),
         _ if words.last().starts_with(b"HTTP/") && !familiar(words.at(0)) => return After::Close,
         _ => turn.say(b"ERROR"),
     }

@@ -11,7 +11,7 @@ use super::turn::{After, Turn};
 use super::words::Words;
 use super::{Context, LINE_BYTES_MAX, Next, OUT_BYTES_MAX, Peer, Progress, dispatch, meta};
 use crate::store::{Store, Upload};
-use crate::watch::Watcher;
+use crate::watch::{Closed, Watcher};
 
 /// So many times `-R` commands are executed in one call: executing them is a thousand times
 /// cheaper than the system calls around them, so others wait no longer for it.
@@ -25,6 +25,8 @@ pub struct Session {
     admitted: bool,
     pending: Pending,
     watcher: Option<Watcher>,
+    /// The client asked for the end.
+    quits: bool,
 }
 
 /// What a command that has begun still waits for.
@@ -61,7 +63,7 @@ enum Step {
 impl Session {
     #[must_use]
     pub const fn new(peer: Peer) -> Self {
-        Self { peer, admitted: false, pending: Pending::Nothing, watcher: None }
+        Self { peer, admitted: false, pending: Pending::Nothing, watcher: None, quits: false }
     }
 
     /// The most input that a session ever asks to see at once: a line, and a value short enough
@@ -80,6 +82,12 @@ impl Session {
     #[must_use]
     pub const fn watcher(&self) -> Option<&Watcher> {
         self.watcher.as_ref()
+    }
+
+    /// Why [`Next::Close`] came.
+    #[must_use]
+    pub const fn why_closed(&self) -> Closed {
+        if self.quits { Closed::Normal } else { Closed::Error }
     }
 
     /// Whether no command has begun that is not at its end: a good moment to close.
@@ -190,7 +198,8 @@ impl Session {
         self.follow(turn, line, end + 1, after)
     }
 
-    /// A line of which no end is in sight: keys are answered as they come, all else is refused.
+    /// A line of which no end is in sight: keys are answered as they come, all else
+    /// ends the connection, as it does in memcached.
     fn long_line(&mut self, turn: &mut Turn<'_>, head: &[u8]) -> Step {
         // The last word may go on; what begins the line is far before it.
         match get::start(turn, head) {
@@ -202,10 +211,7 @@ impl Session {
                 self.pending = Pending::Line;
                 Step::Took(0)
             }
-            Start::Keys { .. } | Start::Other => {
-                turn.insist(b"CLIENT_ERROR line too long");
-                Step::Stop(0, Next::Close)
-            }
+            Start::Keys { .. } | Start::Other => Step::Stop(0, Next::Close),
         }
     }
 
@@ -228,7 +234,10 @@ impl Session {
                 turn.out.extend_from_slice(b"OK\r\n");
                 return Step::Stop(taken, Next::Watch);
             }
-            After::Close => return Step::Stop(taken, Next::Close),
+            After::Close => {
+                self.quits = line.starts_with(b"quit");
+                return Step::Stop(taken, Next::Close);
+            }
             After::Shutdown { save } => return Step::Stop(taken, Next::Shutdown { save }),
         }
         Step::Took(taken)

@@ -2,7 +2,7 @@
 
 use super::{Context, Peer};
 use crate::clock::Secs;
-use crate::store::{Expires, Upload};
+use crate::store::{Expires, Over, Slot, Upload};
 use crate::watch::{Fetched, Kinds, Outcome, Watcher};
 
 /// Exptimes above this are seconds since 1970. Source: memcached's protocol.txt.
@@ -34,6 +34,21 @@ pub(super) enum After {
     Shutdown {
         save: bool,
     },
+}
+
+/// What was seen under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Saw {
+    /// A value of so many bytes.
+    Held(usize),
+    Missing(Option<Over>),
+}
+
+impl Saw {
+    /// `len`: of what the slot was found to hold.
+    pub(super) fn of(len: Option<usize>, slot: &Slot<'_>) -> Self {
+        len.map_or_else(|| Self::Missing(slot.over()), Self::Held)
+    }
 }
 
 /// A command at work.
@@ -80,13 +95,23 @@ impl Turn<'_> {
         if self.context.settings.cas { cas } else { 0 }
     }
 
-    /// Tells watchers of a fetch.
-    pub(super) fn fetched(&self, key: &[u8], size: Option<usize>) {
+    /// Notes that somebody looked under a key: counts what was over, tells watchers.
+    pub(super) fn looked(&self, key: &[u8], saw: Saw) {
+        let (outcome, size) = match saw {
+            Saw::Held(size) => (Outcome::Found, size),
+            Saw::Missing(None) => (Outcome::NotFound, 0),
+            Saw::Missing(Some(Over::Expired)) => {
+                self.context.counters.get_expired.add(1);
+                (Outcome::Expired, 0)
+            }
+            Saw::Missing(Some(Over::Flushed)) => {
+                self.context.counters.get_flushed.add(1);
+                (Outcome::Flushed, 0)
+            }
+        };
         let hub = &self.context.shared.hub;
         if hub.wants(Kinds::FETCHERS) {
-            let outcome = if size.is_some() { Outcome::Found } else { Outcome::NotFound };
-            let (size, fd) = (size.unwrap_or(0), self.peer.fd);
-            hub.fetched(&Fetched { key, outcome, size, fd });
+            hub.fetched(&Fetched { key, outcome, size, fd: self.peer.fd });
         }
     }
 }

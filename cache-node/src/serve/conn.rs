@@ -174,7 +174,7 @@ impl Conn {
                 let idle = self.session.is_idle() && at_least <= 1;
                 self.seat.does(if idle { Doing::Waiting } else { Doing::Receiving });
             }
-            Next::Close => self.closing = Some(Closed::Error),
+            Next::Close => self.closing = Some(self.session.why_closed()),
             Next::Watch => {
                 self.watching = true;
                 self.seat.does(Doing::Watching);

@@ -233,7 +233,8 @@ fn shown(seat: &Seat, now: Secs) -> Connection {
     }
 }
 
-/// User and system time of the process. Units: microseconds. Source: proc_pid_stat(5), fields 14, 15.
+/// User and system time of the process. Units: microseconds. Source: proc_pid_stat(5), fields 14
+/// and 15.
 fn cpu_times() -> Option<(u64, u64)> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let (_, fields) = stat.rsplit_once(')')?;

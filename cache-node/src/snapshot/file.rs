@@ -3,14 +3,14 @@
 //!
 //! ```text
 //! header  "PLIMSNAP" version:u16 kind:u8 0:u8 unix_zero:u64 written:u32 salt:u32 crc:u32
-//! block   "PLBK" order:u32 len:u32 items:u32 crc(payload):u32 crc(these 20 bytes):u32 payload
+//! block   "PLBK" order:u32 len:u32 crc(payload):u32 crc(these 16 bytes):u32 payload
 //! ```
 //!
 //! Numbers are little-endian. Checksums of blocks begin with the file's salt, so that no client can
 //! store a value that passes for a block.
 //!
-//! The last block has no payload and the number of all items. A block whose payload is damaged is
-//! passed over by its length; where its own 24 bytes are damaged, the next sound ones are searched.
+//! The last block has no payload. A block whose payload is damaged is passed over by its length;
+//! where its own 20 bytes are damaged, the next sound ones are searched.
 
 use crate::clock::Secs;
 use std::io::{Error, ErrorKind, Read, Result, Write};
@@ -19,13 +19,13 @@ const MAGIC: &[u8; 8] = b"PLIMSNAP";
 const BLOCK_MAGIC: &[u8; 4] = b"PLBK";
 pub const VERSION: u16 = 1;
 const HEADER_LEN: usize = 32;
-const BLOCK_HEADER_LEN: usize = 24;
+const BLOCK_HEADER_LEN: usize = 20;
 
-/// A block is closed when it is as long as this; with one large item it is longer.
+/// A block is closed when it is as long as this.
 pub const BLOCK_BYTES: usize = 512 << 10;
 
-/// What a block can be long at most: the largest item that can be configured, and one block.
-const PAYLOAD_BYTES_MAX: usize = (1 << 30) + 2 * BLOCK_BYTES;
+/// What a block can be long at most: a little more than one, and generously so.
+pub const PAYLOAD_BYTES_MAX: usize = 8 * BLOCK_BYTES;
 
 /// Under which circumstances it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,6 @@ pub struct Header {
 pub enum Block {
     Sound {
         order: u32,
-        items: u32,
         payload: Vec<u8>,
     },
     /// Checksums do not fit.
@@ -63,7 +62,7 @@ pub enum Block {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// With the last block.
-    Whole { items: u32 },
+    Whole,
     /// Without it, or with something behind it.
     Torn,
 }
@@ -73,7 +72,6 @@ pub struct Writer<W> {
     to: W,
     salt: u32,
     order: u32,
-    items: u32,
 }
 
 impl<W: Write> Writer<W> {
@@ -89,21 +87,22 @@ impl<W: Write> Writer<W> {
         let crc = crc32fast::hash(&bytes);
         bytes.extend_from_slice(&crc.to_le_bytes());
         to.write_all(&bytes)?;
-        Ok(Self { to, salt: header.salt, order: 0, items: 0 })
+        Ok(Self { to, salt: header.salt, order: 0 })
     }
 
-    pub fn block(&mut self, payload: &[u8], items: u32) -> Result<()> {
-        if payload.len() > PAYLOAD_BYTES_MAX {
-            return Err(Error::new(ErrorKind::InvalidInput, "an item is too large for a snapshot"));
+    pub fn block(&mut self, payload: &[u8]) -> Result<()> {
+        if payload.is_empty() {
+            return Ok(());
         }
-        self.items = self.items.wrapping_add(items);
-        self.write(payload, items)
+        if payload.len() > PAYLOAD_BYTES_MAX {
+            return Err(Error::new(ErrorKind::InvalidInput, "a block is too large"));
+        }
+        self.write(payload)
     }
 
     /// Writes the last block. Returns what was written to.
     pub fn end(mut self) -> Result<W> {
-        let items = self.items;
-        self.write(&[], items)?;
+        self.write(&[])?;
         self.to.flush()?;
         Ok(self.to)
     }
@@ -113,11 +112,11 @@ impl<W: Write> Writer<W> {
         &mut self.to
     }
 
-    fn write(&mut self, payload: &[u8], items: u32) -> Result<()> {
+    fn write(&mut self, payload: &[u8]) -> Result<()> {
         let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         let mut bytes = Vec::with_capacity(BLOCK_HEADER_LEN);
         bytes.extend_from_slice(BLOCK_MAGIC);
-        for number in [self.order, len, items, checksum(self.salt, payload)] {
+        for number in [self.order, len, checksum(self.salt, payload)] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         let crc = checksum(self.salt, &bytes);
@@ -187,10 +186,10 @@ impl<R: Read> Reader<R> {
             self.search(&head)?;
             return Ok(Some(Block::Damaged));
         }
-        let (order, len, items, crc) = (le(&head, 4), le(&head, 8), le(&head, 12), le(&head, 16));
+        let (order, len, crc) = (le(&head, 4), le(&head, 8), le(&head, 12));
         if len == 0 {
             let is_last = self.fill(&mut [0])? == 0;
-            return Ok(self.over(if is_last { End::Whole { items } } else { End::Torn }));
+            return Ok(self.over(if is_last { End::Whole } else { End::Torn }));
         }
         let mut payload = Vec::new();
         // Taken piece by piece, so that a length alone reserves nothing.
@@ -208,7 +207,7 @@ impl<R: Read> Reader<R> {
             return Ok(Some(Block::Damaged));
         }
         self.last_order = Some(order);
-        Ok(Some(Block::Sound { order, items, payload }))
+        Ok(Some(Block::Sound { order, payload }))
     }
 
     /// How it ended. None: not yet.

@@ -1,9 +1,8 @@
 //! From a file to the store: what is sound is taken, what is damaged is counted and left out.
 
 use super::file::{Block, End, Header, Kind, Reader, Unreadable, VERSION};
-use super::items::{Kept, decode};
-use crate::clock::{Clock, Secs};
-use crate::store::{Data, Expires, New, Refused, Store};
+use crate::clock::Clock;
+use crate::store::{Adopting, Store};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Error, ErrorKind};
 use std::path::Path;
@@ -12,16 +11,15 @@ use std::path::Path;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
     pub items: u64,
-    pub bytes: u64,
     /// Over since it was written.
     pub expired: u64,
     /// Sound, and yet not taken: too large now, or no room.
     pub refused: u64,
+    /// Large items of which a part is missing.
+    pub cut_off: u64,
     pub damaged_blocks: u64,
     /// It ends before its end.
     pub is_torn: bool,
-    /// The highest CAS value that was kept.
-    pub cas_max: u64,
 }
 
 /// What came of a file.
@@ -80,65 +78,26 @@ fn take_all(
     store: &Store,
     clock: &Clock,
 ) -> io::Result<Loaded> {
-    let mut loaded = Loaded::default();
-    // How many seconds this clock shows less than the writer's did at the same time.
-    let ahead = clock.unix_at_zero().saturating_sub(header.unix_at_zero);
-    let ahead = Secs::try_from(ahead).unwrap_or(Secs::MAX);
-    let now = clock.now();
+    let mut adopting = Adopting::default();
+    let (now, mut damaged_blocks) = (clock.now(), 0);
+    // What is added to the writer's seconds to have ours.
+    let signed = |unix: u64| i64::try_from(unix).unwrap_or(i64::MAX);
+    let shift = signed(header.unix_at_zero).saturating_sub(signed(clock.unix_at_zero()));
     while let Some(block) = reader.next()? {
-        let Block::Sound { payload, items, .. } = block else {
-            loaded.damaged_blocks += 1;
-            continue;
-        };
-        let (mut rest, mut read) = (&payload[..], 0);
-        while let Some(kept) = decode(&mut rest) {
-            take(&mut loaded, store, &kept, ahead, now);
-            read += 1;
-        }
-        if read != items || !rest.is_empty() {
-            loaded.damaged_blocks += 1;
+        match block {
+            Block::Sound { payload, .. } => store.adopt(&mut adopting, &payload, shift, now),
+            Block::Damaged => damaged_blocks += 1,
         }
     }
-    loaded.is_torn = reader.end() == Some(End::Torn);
-    Ok(loaded)
-}
-
-fn take(loaded: &mut Loaded, store: &Store, kept: &Kept<'_>, ahead: Secs, now: Secs) {
-    let expires = match kept.expires {
-        Expires::Never => Expires::Never,
-        Expires::At(at) if at.saturating_sub(ahead) <= now => {
-            loaded.expired += 1;
-            return;
-        }
-        Expires::At(at) => Expires::At(at - ahead),
-    };
-    match put(store, kept, expires, now) {
-        Ok(()) => {
-            loaded.items += 1;
-            loaded.bytes += (kept.key.len() + kept.value.len()) as u64;
-            loaded.cas_max = loaded.cas_max.max(kept.cas);
-        }
-        Err(_) => loaded.refused += 1,
-    }
-}
-
-fn put(store: &Store, kept: &Kept<'_>, expires: Expires, now: Secs) -> Result<(), Refused> {
-    let data = if kept.value.len() <= store.inline_bytes_max() {
-        Data::Bytes(kept.value)
-    } else {
-        let mut upload = store.upload(kept.key, kept.value.len())?;
-        upload.push(store, kept.value)?;
-        Data::Uploaded(upload)
-    };
-    let mut slot = store.lock(kept.key);
-    slot.put(New { flags: kept.flags, expires, data, cas: Some(kept.cas) }, now)?;
-    if kept.stale || kept.won {
-        slot.mark(kept.stale, kept.won, None);
-    }
-    if kept.fetched {
-        slot.hit(now);
-    }
-    Ok(())
+    let adopted = store.adopted(adopting);
+    Ok(Loaded {
+        items: adopted.items,
+        expired: adopted.over,
+        refused: adopted.refused,
+        cut_off: adopted.cut_off,
+        damaged_blocks: damaged_blocks + adopted.damaged,
+        is_torn: reader.end() == Some(End::Torn),
+    })
 }
 
 impl Outcome {
@@ -156,12 +115,11 @@ impl Outcome {
                 tracing::warn!(%path, %why, version = VERSION, "the snapshot was not loaded");
             }
             Self::Loaded(loaded) => {
-                let Loaded { items, bytes, expired, refused, .. } = *loaded;
-                tracing::info!(%path, items, bytes, expired, refused, "snapshot loaded");
-                if loaded.damaged_blocks > 0 || loaded.is_torn {
-                    let (damaged_blocks, is_torn) = (loaded.damaged_blocks, loaded.is_torn);
+                let Loaded { items, expired, refused, cut_off, damaged_blocks, is_torn } = *loaded;
+                tracing::info!(%path, items, expired, refused, "snapshot loaded");
+                if damaged_blocks > 0 || is_torn {
                     tracing::warn!(
-                        %path, damaged_blocks, is_torn,
+                        %path, damaged_blocks, cut_off, is_torn,
                         "the snapshot is damaged: the rest was loaded"
                     );
                 }

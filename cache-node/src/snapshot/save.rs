@@ -2,7 +2,6 @@
 //! items need to be copied.
 
 use super::file::{BLOCK_BYTES, Header, Kind, Writer};
-use super::items::encode;
 use crate::clock::Clock;
 use crate::store::{Cursor, Refused, Store};
 use rustix::fs::{Advice, fadvise, fdatasync};
@@ -13,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Items copied under one look at the store.
-const ITEMS_PER_LOOK: usize = 32;
+/// Bytes copied under one lock of a partition: some ten microseconds.
+const BYTES_PER_LOOK: usize = 32 << 10;
 
 /// After so much the file is brought to the disk and its pages are let go, so that a snapshot does
 /// not fill the cgroup with pages that cannot be dropped.
@@ -23,6 +22,7 @@ const BYTES_PER_FLUSH: u64 = 4 << 20;
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Saved {
+    /// Held when it ended: about as many as were written.
     pub items: u64,
     pub bytes: u64,
     pub took: Duration,
@@ -81,19 +81,11 @@ fn write(path: &Path, store: &Store, clock: &Clock, manner: Manner<'_>) -> io::R
             return Err(Error::new(ErrorKind::Interrupted, "cancelled"));
         }
         block.clear();
-        let mut items = 0_u32;
         while more && block.len() < BLOCK_BYTES {
-            more = store.visit(&mut cursor, ITEMS_PER_LOOK, clock.now(), |seen| {
-                encode(seen.key, &seen.item, &mut block);
-                items += 1;
-            });
+            let until = block.len() + BYTES_PER_LOOK;
+            more = store.image(&mut cursor, &mut block, until, clock.now());
         }
-        if items > 0 {
-            writer.block(&block, items)?;
-        }
-        // One large item has made it long; the next need not.
-        block.shrink_to(2 * BLOCK_BYTES);
-        saved.items += u64::from(items);
+        writer.block(&block)?;
         saved.bytes += block.len() as u64;
         unflushed += block.len() as u64;
         if unflushed >= BYTES_PER_FLUSH {
@@ -107,6 +99,7 @@ fn write(path: &Path, store: &Store, clock: &Clock, manner: Manner<'_>) -> io::R
     let file = writer.end()?;
     let_go(&file)?;
     file.sync_all()?;
+    saved.items = store.totals().items;
     saved.took = begun.elapsed();
     Ok(saved)
 }

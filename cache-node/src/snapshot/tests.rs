@@ -38,7 +38,7 @@ fn filled() -> Store {
         put(&store, &format!("key-{i}"), format!("value-{i}").repeat(8).as_bytes(), Expires::Never);
     }
     put(&store, "large", &vec![9; 300_000], Expires::At(5000));
-    put(&store, "over", b"soon", Expires::At(3));
+    put(&store, "over", b"soon", Expires::At(500));
     store
 }
 
@@ -71,9 +71,27 @@ fn everything_comes_back_once() {
     let mut slot = to.lock(b"key-3");
     let item = slot.find(2).unwrap();
     assert_eq!((item.cas, item.flags, item.stale, item.won), (77, 7, true, false));
+    let next = slot.next_cas();
+    assert!(next > 20_002, "{next} was given out before");
     drop(slot);
     assert!(!path.exists(), "it is true only once");
     assert!(matches!(load(&path, &to, &Clock::start(), false), Ok(Outcome::Absent)));
+}
+
+#[test]
+fn what_has_ended_meanwhile_stays_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("kept");
+    written(&filled(), &path, Kind::Clean);
+    let (to, later) = (store(), Clock::start());
+    later.shift(600);
+    match load(&path, &to, &later, false) {
+        Ok(Outcome::Loaded(loaded)) => {
+            assert_eq!((loaded.items, loaded.expired), (20_001, 1));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(get(&to, "over", 602), None);
 }
 
 #[test]

@@ -57,6 +57,15 @@ pub enum Data<'a> {
     Uploaded(super::Upload),
 }
 
+impl Data<'_> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Uploaded(upload) => upload.taken(),
+        }
+    }
+}
+
 /// Where new bytes go in a value that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Join {
@@ -151,6 +160,22 @@ pub struct Seen<'a> {
     pub item: Item<'a>,
     /// With header and key. Units: bytes.
     pub size_bytes: usize,
+}
+
+/// Why an item that was there is not found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    Expired,
+    Flushed,
+}
+
+/// Who wants to know which items are evicted.
+pub trait Evictions: Send + Sync + std::fmt::Debug {
+    /// Asked before each eviction: whether anybody wants to know at the moment.
+    fn wants(&self) -> bool;
+
+    /// Told while a partition is locked: it must not call the store, nor wait.
+    fn evicted(&self, seen: &Seen<'_>, now: Secs);
 }
 
 /// What the store holds and what it has done. Counters never fall but by `stats reset`.

@@ -23,8 +23,11 @@ const INSERTIONS_PER_SCRUB: u32 = 4;
 #[derive(Clone, Copy, Debug)]
 pub struct Draft {
     pub head: Head,
+    /// 0: it is given the next.
     pub order: u64,
     pub accessed: Secs,
+    /// None: where its history puts it.
+    pub queue: Option<Queue>,
 }
 
 impl Draft {
@@ -40,7 +43,7 @@ impl Draft {
             end: NEVER,
             cas: 0,
         };
-        Self { head, order, accessed }
+        Self { head, order, accessed, queue: None }
     }
 
     pub fn with(mut self, client_flags: u32, end: u32, cas: Option<u64>) -> Self {

@@ -10,10 +10,12 @@ use super::arena::{Purpose, Segment};
 use super::budget::Line;
 use super::ghost::Ghost;
 use super::index::Place;
+use super::item::{Evictions, Seen};
 use super::partition::{Draft, Partition};
 use super::record::{DEAD, FETCHED, FREQ_MAX, Head, LARGE, NEVER};
 use super::segments::{NONE, Queue, Seg};
 use super::shared::Shared;
+use super::slot::view;
 
 /// Share of the small queue, as in the paper.
 const SMALL_PERCENT: usize = 10;
@@ -151,8 +153,9 @@ impl Partition {
 
     fn retire(&mut self, shared: &Shared, id: u32) -> Option<Segment> {
         let seg = self.segs.get(id)?;
-        if seg.larges > 0 {
-            // What refers to pieces elsewhere, or is referred to, must be seen to.
+        if seg.larges > 0 || shared.evictions().is_some() {
+            // What refers to pieces elsewhere, or is referred to, must be seen to; and so must
+            // what somebody wants to be told of.
             return self.empty(shared, id, Rule::Drop);
         }
         let (items, fetched) = (u64::from(seg.live_items), u64::from(seg.live_fetched));
@@ -229,7 +232,7 @@ impl Partition {
         if matches!(rule, Rule::Small { .. }) {
             self.remember(shared, hash);
         }
-        self.count_evicted(place, head);
+        self.count_evicted(shared, place, head);
         self.forget(place, head)
     }
 
@@ -246,12 +249,23 @@ impl Partition {
         true
     }
 
-    fn count_evicted(&mut self, place: Place, head: &Head) {
+    fn count_evicted(&mut self, shared: &Shared, place: Place, head: &Head) {
+        if let Some(evictions) = shared.evictions() {
+            self.tell_evicted(evictions, place, head);
+        }
         self.tally.evictions_total += 1;
         self.tally.evicted_unfetched_total += u64::from(!head.is(FETCHED));
         let accessed = self.segs.of(place).map_or(0, |seg| seg.accessed(head));
         let is_active = head.is(FETCHED) && accessed.saturating_add(ACTIVE_WITHIN) >= self.now;
         self.tally.evicted_active_total += u64::from(is_active);
+    }
+
+    #[cold]
+    fn tell_evicted(&self, evictions: &dyn Evictions, place: Place, head: &Head) {
+        if let (Some(bytes), Some(item)) = (self.segs.bytes(place), view(self, place, head)) {
+            let size_bytes = head.size() - head.value_len + item.len();
+            evictions.evicted(&Seen { key: head.key(bytes), item, size_bytes }, self.now);
+        }
     }
 
     /// A piece shares the fate of its owner.
@@ -295,7 +309,7 @@ impl Partition {
                 return false;
             }
         }
-        self.count_evicted(owner, &of);
+        self.count_evicted(shared, owner, &of);
         self.unlink(at, owner);
         true
     }
@@ -321,7 +335,7 @@ impl Partition {
             self.target(queue, class, head.size(), order)
                 .or_else(|| self.open_target(shared, Purpose::Move, (queue, class), order))
         };
-        let draft = Draft { head: *head, order, accessed };
+        let draft = Draft { head: *head, order, accessed, queue: None };
         let moved = target.and_then(|id| self.append(id, &draft));
         if let Some((to, new)) = moved
             && let Some(bytes) = self.segs.bytes_mut(to)

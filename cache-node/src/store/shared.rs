@@ -2,13 +2,13 @@
 
 use super::arena::Arena;
 use super::budget::{Budget, Line};
-use super::item::Admission;
+use super::item::{Admission, Evictions};
 use crate::clock::Secs;
 use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 use std::hash::BuildHasher;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 #[derive(Debug)]
 pub struct Shared {
@@ -23,6 +23,7 @@ pub struct Shared {
     flush_at: AtomicU32,
     flushing: Mutex<()>,
     admission: AtomicU8,
+    pub evictions: OnceLock<Arc<dyn Evictions>>,
     pub evicts: bool,
     pub item_bytes_max: u64,
 }
@@ -38,6 +39,7 @@ impl Shared {
             flush_at: 0.into(),
             flushing: Mutex::default(),
             admission: 0.into(),
+            evictions: OnceLock::new(),
             evicts,
             item_bytes_max,
         }
@@ -54,6 +56,11 @@ impl Shared {
 
     pub fn order(&self) -> u64 {
         self.order.load(Relaxed)
+    }
+
+    /// Orders given out from now on are above `order`.
+    pub fn raise_order(&self, order: u64) {
+        self.order.fetch_max(order, Relaxed);
     }
 
     pub fn flushed(&self) -> u64 {
@@ -88,6 +95,11 @@ impl Shared {
         let next = |order: u64| Some(order.max(1) + 1);
         let before = self.order.fetch_update(Relaxed, Relaxed, next).unwrap_or_default();
         self.flushed.store(before.max(1), Relaxed);
+    }
+
+    /// Who wants to know at the moment what is evicted.
+    pub fn evictions(&self) -> Option<&dyn Evictions> {
+        self.evictions.get().map(Arc::as_ref).filter(|evictions| evictions.wants())
     }
 
     pub fn admit(&self, admission: Admission) {

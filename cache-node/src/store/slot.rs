@@ -5,7 +5,7 @@ mod put;
 
 use super::Store;
 use super::index::{At, Place};
-use super::item::{Expires, Item, Value};
+use super::item::{Expires, Item, Over, Value};
 use super::partition::{Draft, Partition};
 use super::record::{FETCHED, FREQ_MAX, HAS_CAS, HAS_END, Head, LARGE, NEVER, STALE, WON};
 use crate::clock::Secs;
@@ -21,6 +21,8 @@ pub struct Slot<'a> {
     pub(super) hash: u64,
     /// Where the item was found; forgotten whenever records may have moved.
     pub(super) found: Option<Found>,
+    /// Why nothing was found, if something was there.
+    pub(super) over: Option<Over>,
 }
 
 impl fmt::Debug for Slot<'_> {
@@ -81,6 +83,12 @@ impl Slot<'_> {
         view(&self.partition, found.place, &found.head)
     }
 
+    /// Why [`Self::find`] found nothing, if something was there until then.
+    #[must_use]
+    pub const fn over(&self) -> Option<Over> {
+        self.over
+    }
+
     /// Finds what is held; what is over is dropped.
     fn seek(&mut self) -> Option<Found> {
         self.found = None;
@@ -88,6 +96,8 @@ impl Slot<'_> {
         let (at, place) = partition.locate(self.hash, self.key)?;
         let head = partition.segs.head(place)?;
         if partition.is_over(&self.store.shared, place, &head) {
+            let expired = head.end <= partition.now;
+            self.over = Some(if expired { Over::Expired } else { Over::Flushed });
             partition.unlink_over(at, place, &head);
             return None;
         }
@@ -188,7 +198,8 @@ impl Slot<'_> {
             let bytes = self.partition.segs.bytes(old)?;
             value = Head::read(bytes)?.value(bytes).to_vec();
         }
-        let (place, head) = self.partition.append(id, &Draft { head, order, accessed })?;
+        let (place, head) =
+            self.partition.append(id, &Draft { head, order, accessed, queue: None })?;
         let bytes = self.partition.segs.bytes_mut(place)?;
         let key_at = head.value_at() - head.key_len;
         bytes.get_mut(key_at..head.value_at())?.copy_from_slice(self.key);

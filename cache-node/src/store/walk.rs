@@ -4,6 +4,7 @@
 //! the same stretch of that order, so each item that stays is seen exactly once.
 
 use super::Store;
+use super::image::Within;
 use super::item::Seen;
 use super::record::{DEAD, Head};
 use super::slot::view;
@@ -15,6 +16,8 @@ pub struct Cursor {
     pub(super) partition: usize,
     /// Among the bit-reversed hashes.
     pub(super) position: u64,
+    /// A large item that is copied piece by piece.
+    pub(super) within: Option<Within>,
 }
 
 impl Store {

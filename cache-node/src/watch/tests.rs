@@ -1,3 +1,5 @@
+//! Watchers, without connections: what is pushed into the hub is what they read.
+
 use super::*;
 use crate::protocol::{Peer, Transport};
 

@@ -1,7 +1,7 @@
 //! `delete`, and `flush_all`, which deletes everything.
 
 use crate::protocol::number;
-use crate::protocol::turn::{BAD_FORMAT, Turn};
+use crate::protocol::turn::{BAD_FORMAT, Saw, Turn};
 use crate::protocol::words::Words;
 use crate::stats::Did;
 use crate::store::{Expires, KEY_BYTES_MAX};
@@ -33,8 +33,9 @@ pub(in crate::protocol) fn run(turn: &mut Turn<'_>, words: &Words<'_>) {
     if len.is_some() {
         slot.remove();
     }
+    let saw = Saw::of(len, &slot);
     drop(slot);
-    turn.fetched(key, len);
+    turn.looked(key, saw);
     if len.is_some() {
         context.counters.delete_hits.add(1);
         turn.say(b"DELETED");

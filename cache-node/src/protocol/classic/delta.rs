@@ -1,7 +1,7 @@
 //! `incr` and `decr`, and the arithmetic that `ma` shares with them.
 
 use crate::protocol::number;
-use crate::protocol::turn::{BAD_FORMAT, Turn};
+use crate::protocol::turn::{BAD_FORMAT, Saw, Turn};
 use crate::protocol::words::Words;
 use crate::store::{Data, Expires, KEY_BYTES_MAX, New, Refused, Slot};
 
@@ -85,8 +85,10 @@ pub(in crate::protocol) fn run(turn: &mut Turn<'_>, words: &Words<'_>, up: bool)
     };
     let mut slot = turn.context.store.lock(key);
     let sum = apply(turn, &mut slot, Delta { up, by, compare: 0, cas: None });
+    let len = (sum != Sum::NotFound).then_some(0);
+    let saw = Saw::of(len, &slot);
     drop(slot);
-    turn.fetched(key, matches!(sum, Sum::Now { .. }).then_some(0));
+    turn.looked(key, saw);
     match sum {
         Sum::Now { number, .. } => turn.say(itoa::Buffer::new().format(number).as_bytes()),
         Sum::NotANumber => turn.say(NOT_A_NUMBER),

@@ -5,7 +5,7 @@
 //! it stands alone.
 
 use crate::protocol::number;
-use crate::protocol::turn::{Turn, line, number as append};
+use crate::protocol::turn::{Saw, Turn, line, number as append};
 use crate::stats::Did;
 use crate::store::{Expires, KEY_BYTES_MAX};
 
@@ -139,8 +139,9 @@ fn one(turn: &mut Turn<'_>, fetch: Fetch, key: &[u8]) {
     let context = turn.context;
     let mut slot = context.store.lock(key);
     let Some(item) = slot.find(turn.now) else {
+        let saw = Saw::of(None, &slot);
         drop(slot);
-        return missed(turn, fetch, key);
+        return missed(turn, fetch, key, saw);
     };
     let out = &mut *turn.out;
     let len = item.len();
@@ -171,11 +172,11 @@ fn one(turn: &mut Turn<'_>, fetch: Fetch, key: &[u8]) {
         counters.get_cmds.add(1);
         counters.get_hits.add(1);
     }
-    turn.fetched(key, Some(len));
+    turn.looked(key, Saw::Held(len));
     context.shared.prefixes.note(key, Did::Hit);
 }
 
-fn missed(turn: &Turn<'_>, fetch: Fetch, key: &[u8]) {
+fn missed(turn: &Turn<'_>, fetch: Fetch, key: &[u8], saw: Saw) {
     let counters = &turn.context.counters;
     if fetch.touch.is_some() {
         counters.touch_cmds.add(1);
@@ -184,6 +185,6 @@ fn missed(turn: &Turn<'_>, fetch: Fetch, key: &[u8]) {
         counters.get_cmds.add(1);
         counters.get_misses.add(1);
     }
-    turn.fetched(key, None);
+    turn.looked(key, saw);
     turn.context.shared.prefixes.note(key, Did::Miss);
 }

@@ -1,7 +1,7 @@
 //! `touch`: a new end for what is held.
 
 use crate::protocol::number;
-use crate::protocol::turn::{BAD_FORMAT, Turn};
+use crate::protocol::turn::{BAD_FORMAT, Saw, Turn};
 use crate::protocol::words::Words;
 use crate::store::KEY_BYTES_MAX;
 
@@ -25,8 +25,9 @@ pub(in crate::protocol) fn run(turn: &mut Turn<'_>, words: &Words<'_>) {
         slot.touch(expires, turn.now);
         slot.hit(turn.now);
     }
+    let saw = Saw::of(len, &slot);
     drop(slot);
-    turn.fetched(key, len);
+    turn.looked(key, saw);
     context.counters.touch_cmds.add(1);
     if len.is_some() {
         context.counters.touch_hits.add(1);

@@ -1,7 +1,7 @@
 //! `md`: deletes, or marks what is held as stale, or empties it.
 
 use super::flags::{self, Flags, OPAQUE_TOO_LONG};
-use crate::protocol::turn::Turn;
+use crate::protocol::turn::{Saw, Turn};
 use crate::protocol::words::Words;
 use crate::store::{Data, New, Slot};
 
@@ -31,8 +31,9 @@ pub(in crate::protocol) fn run(turn: &mut Turn<'_>, words: &Words<'_>) {
     let key = flags.key(words);
     let mut slot = turn.context.store.lock(key);
     let (did, len) = delete(turn, &mut slot, &flags);
+    let saw = Saw::of(len, &slot);
     drop(slot);
-    turn.fetched(key, len);
+    turn.looked(key, saw);
     let counters = &turn.context.counters;
     let (code, shown): (&[u8], _) = match did {
         Did::Deleted => {

@@ -1,7 +1,7 @@
-//! `mg`: fetches, and on the way touches, creates what is missing, and hands out the right to renew.
+//! `mg`: fetches; on the way it touches, creates what is missing, hands out the right to renew.
 
 use super::flags::{self, Flags, OPAQUE_TOO_LONG, flag, time_left};
-use crate::protocol::turn::{Turn, number as append};
+use crate::protocol::turn::{Saw, Turn, number as append};
 use crate::protocol::words::Words;
 use crate::store::{Data, Expires, Item, New, Slot};
 
@@ -35,31 +35,51 @@ pub(in crate::protocol) fn run(turn: &mut Turn<'_>, words: &Words<'_>) {
     let key = flags.key(words);
     let context = turn.context;
     let mut slot = context.store.lock(key);
-    let mut created = false;
-    if let Some(expires) = flags.vivify
-        && slot.find(turn.now).is_none()
-    {
-        let new = New { flags: 0, expires, data: Data::Bytes(b""), cas: flags.cas };
-        created = slot.put(new, turn.now).is_ok();
-    }
-    let len = match slot.find(turn.now) {
-        Some(item) => {
-            let shown = show(turn, &item, created);
-            Some(answer(turn, words, &flags, shown, &item).apply(turn, &flags, &mut slot))
+    let held = slot.find(turn.now).map(|item| {
+        let shown = show(turn, &item);
+        (answer(turn, words, &flags, shown, Some(&item)), shown.len)
+    });
+    let saw = Saw::of(held.as_ref().map(|(_, len)| *len), &slot);
+    let found = match held {
+        Some((then, _)) => {
+            then.apply(turn, &flags, &mut slot);
+            true
         }
-        None => None,
+        None => create(turn, words, &flags, &mut slot),
     };
     drop(slot);
-    turn.fetched(key, len.filter(|_| !created));
-    count(turn, &flags, len.is_some());
-    if len.is_none() && !flags.quiet {
+    turn.looked(key, saw);
+    count(turn, &flags, found);
+    if !found && !flags.quiet {
         turn.out.extend_from_slice(b"EN");
         flags::echo(turn.out, words, 2, &flags);
         turn.out.extend_from_slice(b"\r\n");
     }
 }
 
-fn show(turn: &Turn<'_>, item: &Item<'_>, created: bool) -> Shown {
+/// Creates an item of no length where none is, if the flags say so, and answers with it. It may
+/// have ended already.
+fn create(turn: &mut Turn<'_>, words: &Words<'_>, flags: &Flags, slot: &mut Slot<'_>) -> bool {
+    let Some(expires) = flags.vivify else { return false };
+    let new = New { flags: 0, expires, data: Data::Bytes(b""), cas: flags.cas };
+    let Ok(cas) = slot.put(new, turn.now) else { return false };
+    let cas = turn.cas(cas);
+    let shown = Shown {
+        len: 0,
+        flags: 0,
+        cas,
+        expires,
+        idle: 0,
+        fetched: false,
+        stale: false,
+        won: false,
+        created: true,
+    };
+    answer(turn, words, flags, shown, None).apply(turn, flags, slot);
+    true
+}
+
+fn show(turn: &Turn<'_>, item: &Item<'_>) -> Shown {
     Shown {
         len: item.len(),
         flags: item.flags,
@@ -69,13 +89,12 @@ fn show(turn: &Turn<'_>, item: &Item<'_>, created: bool) -> Shown {
         fetched: item.fetched,
         stale: item.stale,
         won: item.won,
-        created,
+        created: false,
     }
 }
 
 /// What is to be changed once the item is no longer looked at.
 struct Then {
-    len: usize,
     expires: Option<Expires>,
     /// Stale as before, and won from now on.
     won: Option<bool>,
@@ -87,7 +106,7 @@ fn answer(
     words: &Words<'_>,
     flags: &Flags,
     mut shown: Shown,
-    item: &Item<'_>,
+    item: Option<&Item<'_>>,
 ) -> Then {
     let now = turn.now;
     let out = &mut *turn.out;
@@ -127,10 +146,11 @@ fn answer(
     }
     out.extend_from_slice(b"\r\n");
     if flags.value {
-        item.parts().for_each(|part| out.extend_from_slice(part));
+        let parts = item.into_iter().flat_map(Item::parts);
+        parts.for_each(|part| out.extend_from_slice(part));
         out.extend_from_slice(b"\r\n");
     }
-    Then { len: shown.len, expires: flags.expires, won: wins.then_some(shown.stale) }
+    Then { expires: flags.expires, won: wins.then_some(shown.stale) }
 }
 
 fn ends_before(shown: &Shown, recache: u32) -> bool {
@@ -138,7 +158,7 @@ fn ends_before(shown: &Shown, recache: u32) -> bool {
 }
 
 impl Then {
-    fn apply(self, turn: &Turn<'_>, flags: &Flags, slot: &mut Slot<'_>) -> usize {
+    fn apply(self, turn: &Turn<'_>, flags: &Flags, slot: &mut Slot<'_>) {
         if let Some(expires) = self.expires {
             slot.touch(expires, turn.now);
         }
@@ -148,7 +168,6 @@ impl Then {
         if !flags.unnoticed {
             slot.hit(turn.now);
         }
-        self.len
     }
 }
 

@@ -43,11 +43,7 @@ impl Slot<'_> {
             return Err(Refused::OutOfMemory);
         }
         let held = view(&self.partition, found.place, &found.head).ok_or(Refused::OutOfMemory)?;
-        let more = match &data {
-            Data::Bytes(bytes) => bytes.len(),
-            Data::Uploaded(upload) => upload.taken(),
-        };
-        let len = held.len().saturating_add(more);
+        let len = held.len().saturating_add(data.len());
         self.check_size(len)?;
         let draft = Draft::new(self.key.len(), len, 0, self.partition.now);
         let mut draft = draft.with(found.head.client_flags, found.head.end, cas);

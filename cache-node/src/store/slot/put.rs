@@ -2,6 +2,7 @@
 
 use super::{Found, Slot, end_of};
 use crate::clock::Secs;
+use crate::store::image::Fate;
 use crate::store::item::{Admission, Data, New, Refused};
 use crate::store::partition::Draft;
 use crate::store::pieces::{self, list_len};
@@ -17,7 +18,7 @@ impl Slot<'_> {
     pub fn put(&mut self, new: New<'_>, now: Secs) -> Result<u64, Refused> {
         self.partition.now = now;
         self.store.shared.notice(now);
-        let stored = self.put_or_refuse(new, true);
+        let stored = self.put_admitted(new);
         self.conclude(stored)
     }
 
@@ -31,26 +32,49 @@ impl Slot<'_> {
         stored
     }
 
-    fn put_or_refuse(&mut self, new: New<'_>, may_refuse: bool) -> Result<u64, Refused> {
-        let len = match &new.data {
-            Data::Bytes(bytes) => bytes.len(),
-            Data::Uploaded(upload) => upload.taken(),
-        };
+    fn put_admitted(&mut self, new: New<'_>) -> Result<u64, Refused> {
+        let len = new.data.len();
         self.check_size(len)?;
-        if may_refuse && !self.is_admitted() {
+        if !self.is_admitted() {
             return Err(Refused::OutOfMemory);
         }
-        let end = end_of(new.expires);
         let draft = Draft::new(self.key.len(), len, 0, self.partition.now);
-        let draft = draft.with(new.flags, end, new.cas);
-        match new.data {
+        self.take_in(draft.with(new.flags, end_of(new.expires), new.cas), new.data)
+    }
+
+    /// Stores what was copied out before, unless something as new is held.
+    pub(in crate::store) fn adopt(
+        &mut self,
+        mut draft: Draft,
+        data: Data<'_>,
+        now: Secs,
+    ) -> Result<Fate, Refused> {
+        self.partition.now = now;
+        if let Some(found) = self.held()
+            && let Some(seg) = self.partition.segs.of(found.place)
+            && seg.order_of(&found.head) >= draft.order
+        {
+            return Ok(Fate::Older);
+        }
+        let len = data.len();
+        self.check_size(len)?;
+        if draft.order <= self.store.shared.flushed() {
+            return Ok(Fate::Over);
+        }
+        draft.head.value_len = len;
+        let stored = self.take_in(draft, data);
+        self.conclude(stored).map(|_| Fate::Held)
+    }
+
+    fn take_in(&mut self, draft: Draft, data: Data<'_>) -> Result<u64, Refused> {
+        match data {
             Data::Bytes(bytes) if draft.head.size() <= self.store.record_bytes_max() => {
                 self.write(draft, None, |value| value.copy_from_slice(bytes))
             }
             Data::Bytes(bytes) => {
-                let mut upload = self.store.begin(&mut self.partition, self.number, self.hash, len);
-                let partition = &mut self.partition;
-                let pushed = upload.push_locked(self.store, partition, self.number, bytes);
+                let (number, len) = (self.number, bytes.len());
+                let mut upload = self.store.begin(&mut self.partition, number, self.hash, len);
+                let pushed = upload.push_locked(self.store, &mut self.partition, number, bytes);
                 self.found = None;
                 pushed?;
                 self.finish(draft, &upload)
@@ -119,13 +143,17 @@ impl Slot<'_> {
     ) -> Result<u64, Refused> {
         let mut draft = draft;
         let held = self.held();
-        draft.order = match draft.head.is(HAS_CAS) {
-            true => self.store.shared.order().max(1),
-            false => self.store.shared.next_order(),
-        };
+        if draft.order == 0 {
+            draft.order = match draft.head.is(HAS_CAS) {
+                true => self.store.shared.order().max(1),
+                false => self.store.shared.next_order(),
+            };
+        }
         let cas = if draft.head.is(HAS_CAS) { draft.head.cas } else { draft.order };
         let mut queue = if draft.head.is(LARGE) { Queue::Main } else { Queue::Small };
-        if let Some(found) = held {
+        if let Some(given) = draft.queue {
+            queue = given;
+        } else if let Some(found) = held {
             draft.head.freq = (found.head.freq + 1).min(FREQ_MAX);
             queue = self.partition.segs.of(found.place).map_or(queue, |seg| seg.queue);
         } else if self.partition.ghost.take(self.hash) {
@@ -187,6 +215,7 @@ impl Slot<'_> {
         let order = seg.order_here(draft.order).ok_or(Refused::OutOfMemory)?;
         let head = Head { order, accessed: seg.time_here(draft.accessed), ..draft.head };
         seg.live_fetched = seg.live_fetched.saturating_sub(u32::from(found.head.is(FETCHED)));
+        seg.live_fetched += u32::from(head.is(FETCHED));
         seg.first_end = seg.first_end.min(head.end);
         seg.last_end = seg.last_end.max(head.end);
         seg.last_order = seg.last_order.max(draft.order);

@@ -26,8 +26,8 @@ pub fn measure(programs: &[Program], extent: &Extent) -> Result<Figures, String>
     let mut rows = [
         row("CPU per operation, pipeline of 16", "µs", Goal::AtMost(0.75)),
         row("CPU per operation, no pipeline", "µs", Goal::AtMost(4.3)),
-        row("operations per second, pipeline of 16", "1/s", Goal::None),
-        row("operations per second, no pipeline", "1/s", Goal::None),
+        row("operations per second, pipeline of 16", "1/s", Goal::None).more_is_better(),
+        row("operations per second, no pipeline", "1/s", Goal::None).more_is_better(),
         row("p99 at 30,000 requests per second", "µs", Goal::AsPeers { beside: 0.0 }),
         row("p99.9 at 30,000 requests per second", "µs", Goal::None),
     ];

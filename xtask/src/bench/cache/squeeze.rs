@@ -20,7 +20,7 @@ pub fn measure(programs: &[Program], extent: &Extent) -> Result<Figures, String>
     let what = format!("killed in a {CGROUP_MIB} MiB cgroup under twice as much, {s} s");
     let mut rows = [
         Row::new(what, "times", Goal::AtMost(0.0), n),
-        Row::new("… requests answered", "1/s", Goal::None, n),
+        Row::new("… requests answered", "1/s", Goal::None, n).more_is_better(),
         Row::new("… sets refused", "%", Goal::None, n),
     ];
     for (at, program) in programs.iter().enumerate() {

@@ -20,6 +20,8 @@ pub struct Row {
     pub what: String,
     pub unit: &'static str,
     pub goal: Goal,
+    /// Whether the best peer is the one with the most.
+    pub is_more_better: bool,
     /// In the order of the columns, each with all its runs.
     pub runs: Vec<Vec<f64>>,
     /// Said beside the median, such as how it ended.
@@ -29,7 +31,13 @@ pub struct Row {
 impl Row {
     pub fn new(what: impl Into<String>, unit: &'static str, goal: Goal, columns: usize) -> Self {
         let (runs, notes) = (vec![Vec::new(); columns], vec![String::new(); columns]);
-        Self { what: what.into(), unit, goal, runs, notes }
+        Self { what: what.into(), unit, goal, is_more_better: false, runs, notes }
+    }
+
+    /// The same where more is better.
+    pub fn more_is_better(mut self) -> Self {
+        self.is_more_better = true;
+        self
     }
 
     /// Adds a run's value to a column.
@@ -42,9 +50,14 @@ impl Row {
         Some(median(runs.clone()))
     }
 
-    /// The least of the peers' values.
+    /// The least of the peers' values, or the most.
     fn best_peer(&self) -> Option<f64> {
-        (1..self.runs.len()).filter_map(|column| self.value(column)).min_by(f64::total_cmp)
+        let values = (1..self.runs.len()).filter_map(|column| self.value(column));
+        if self.is_more_better {
+            values.max_by(f64::total_cmp)
+        } else {
+            values.min_by(f64::total_cmp)
+        }
     }
 
     /// Whether ours reaches the goal; None: there is none, or nothing to hold it against.
@@ -77,11 +90,11 @@ impl Row {
     }
 }
 
-/// Three digits that count.
+/// Three or four digits that count.
 fn short(value: f64) -> String {
     match value.abs() {
         v if v >= 100.0 => format!("{value:.0}"),
-        v if v >= 10.0 => format!("{value:.1}"),
+        v if v >= 10.0 => format!("{value:.2}"),
         0.0 => "0".to_owned(),
         v if v >= 0.1 => format!("{value:.2}"),
         _ => format!("{value:.4}"),

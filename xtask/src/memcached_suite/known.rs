@@ -1,0 +1,52 @@
+//! What of memcached's tests is not run, and what does not pass, each with its reason.
+
+/// Beginnings of the names of files that test what this cache does not have.
+pub(super) const LEFT_OUT: &[(&str, &str)] = &[
+    ("proxy", "memcached's proxy"),
+    ("ssl_", "TLS"),
+    ("extstore", "storage on disk"),
+    ("binary", "the binary protocol"),
+    ("slabs-mover", "moves pages between slab classes by hand"),
+    ("chunked-extstore", "storage on disk"),
+    ("error-extstore", "storage on disk"),
+];
+
+/// A file of which not every test passes.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub file: &'static str,
+    pub why: &'static str,
+    /// It passes with some versions of memcached's tests, or on some days.
+    pub sometimes: bool,
+}
+
+const fn known(file: &'static str, why: &'static str) -> Known {
+    Known { file, why, sometimes: false }
+}
+
+const fn at_times(file: &'static str, why: &'static str) -> Known {
+    Known { file, why, sometimes: true }
+}
+
+pub(super) const KNOWN: &[Known] = &[
+    known("64bit.t", "fakes memory that memcached's slabs have taken"),
+    known("conn-limits.t", "runs out of memory for answers that take none here"),
+    known("dyn-maxbytes.t", "wants an eviction where 2.7 MB are held within 3 MB"),
+    known("issue_14.t", "counts slab pages"),
+    known("issue_163.t", "asks for a slab class by its number"),
+    known("issue_22.t", "asks for a slab class by its number"),
+    at_times("issue_42.t", "compares with the chunk size of a slab class"),
+    known("issue_50.t", "-B binary: the binary protocol is not spoken"),
+    at_times("issue_61.t", "counts yields for each command"),
+    known("lru-crawler.t", "counts what the crawler of one slab class took"),
+    known("lru-maintainer.t", "hot, warm and temporary LRU of a slab class"),
+    known("lru.t", "wants exactly 37 evictions, in the order of an LRU"),
+    known("restart.t", "asks for the size of memcached's hash table; what is held comes back"),
+    known("slabs-cas.t", "moves pages between slab classes by hand"),
+    known("slabs-reassign-chunked.t", "moves pages between slab classes by hand"),
+    known("slabs-reassign2.t", "moves pages between slab classes by hand"),
+    known("slabs_reassign.t", "moves pages between slab classes by hand"),
+    at_times("stats.t", "tells items that were flushed from those that expired"),
+    known("udp.t", "its second half speaks the binary protocol"),
+    at_times("watcher.t", "depends on the speed of the machine"),
+];
