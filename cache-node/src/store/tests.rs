@@ -5,7 +5,10 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
+// Both do too much for an interpreter.
+#[cfg(not(miri))]
 mod limits;
+#[cfg(not(miri))]
 mod threads;
 
 const SEGMENT: u64 = SEGMENT_BYTES_MIN;
