@@ -48,5 +48,5 @@ pub(super) const KNOWN: &[Known] = &[
     known("slabs_reassign.t", "moves pages between slab classes by hand"),
     at_times("stats.t", "tells items that were flushed from those that expired"),
     known("udp.t", "its second half speaks the binary protocol"),
-    at_times("watcher.t", "depends on the speed of the machine"),
+    known("watcher.t", "waits for the eviction that one set causes; here a segment goes at once"),
 ];
