@@ -17,6 +17,9 @@ use crate::watch::{Closed, Watcher};
 /// cheaper than the system calls around them, so others wait no longer for it.
 const TURNS_PER_CALL: usize = 50;
 
+/// Who sets `-R` below its default wants it to the letter.
+const COMMANDS_DEFAULT: usize = 20;
+
 /// The state of one connection's conversation.
 #[derive(Debug)]
 pub struct Session {
@@ -98,7 +101,9 @@ impl Session {
 
     /// Executes what is whole in `input`.
     pub fn run(&mut self, context: &Context, input: &[u8], out: &mut Vec<u8>) -> Progress {
-        let steps_max = context.settings.commands_per_turn.saturating_mul(TURNS_PER_CALL).max(1);
+        let commands = context.settings.commands_per_turn.max(1);
+        let turns = if commands < COMMANDS_DEFAULT { 1 } else { TURNS_PER_CALL };
+        let steps_max = commands.saturating_mul(turns);
         let mut taken = 0;
         for _ in 0..steps_max {
             let (now, quiet) = (context.clock.now(), false);
