@@ -10,7 +10,7 @@ use super::dump::Dump;
 use super::turn::{After, Turn};
 use super::words::Words;
 use super::{Context, LINE_BYTES_MAX, Next, OUT_BYTES_MAX, Peer, Progress, dispatch, meta};
-use crate::store::{Store, Upload};
+use crate::store::{Charge, Store, Upload};
 use crate::watch::{Closed, Watcher};
 
 /// So many times `-R` commands are executed in one call: executing them is a thousand times
@@ -27,7 +27,7 @@ pub struct Session {
     /// It was let in, or there is no gate.
     admitted: bool,
     pending: Pending,
-    watcher: Option<Watcher>,
+    watcher: Option<(Watcher, Charge)>,
     /// The client asked for the end.
     quits: bool,
 }
@@ -84,7 +84,10 @@ impl Session {
     /// What this connection watches, after [`Next::Watch`].
     #[must_use]
     pub const fn watcher(&self) -> Option<&Watcher> {
-        self.watcher.as_ref()
+        match &self.watcher {
+            Some((watcher, _)) => Some(watcher),
+            None => None,
+        }
     }
 
     /// Why [`Next::Close`] came.
@@ -234,8 +237,8 @@ impl Session {
                 self.pending = Pending::Value(Box::new(Incoming { line, upload, left }));
             }
             After::Dump(dump) => self.pending = Pending::Dump(dump),
-            After::Watch(watcher) => {
-                self.watcher = Some(watcher);
+            After::Watch(watcher, charge) => {
+                self.watcher = Some((watcher, charge));
                 turn.out.extend_from_slice(b"OK\r\n");
                 return Step::Stop(taken, Next::Watch);
             }
