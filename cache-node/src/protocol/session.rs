@@ -10,7 +10,7 @@ use super::dump::Dump;
 use super::turn::{After, Turn};
 use super::words::Words;
 use super::{Context, LINE_BYTES_MAX, Next, OUT_BYTES_MAX, Peer, Progress, dispatch, meta};
-use crate::store::{Charge, Store, Upload};
+use crate::store::{Charge, Refused, Store, Upload};
 use crate::watch::{Closed, Watcher};
 
 /// So many times `-R` commands are executed in one call: executing them is a thousand times
@@ -272,11 +272,11 @@ impl Session {
             let bytes = input.len().min(incoming.left);
             let pushed = incoming.upload.push(&turn.context.store, &input[..bytes]);
             incoming.left -= bytes;
-            if pushed.is_err() {
-                let words = Words::split(&incoming.line);
-                turn.quiet = words.noreply();
-                turn.say(b"SERVER_ERROR Out of memory during read");
-                self.pending = Pending::Swallow(incoming.left as u64 + 2);
+            if let Err(why) = pushed {
+                let rest = Pending::Swallow(incoming.left as u64 + 2);
+                if let Pending::Value(incoming) = std::mem::replace(&mut self.pending, rest) {
+                    cut_short(turn, *incoming, why);
+                }
             }
             return Step::Took(bytes);
         }
@@ -295,5 +295,17 @@ impl Session {
             None => meta::set::finish(turn, &words, upload),
         }
         Step::Took(2)
+    }
+}
+
+/// There is no room for the rest of a long value.
+fn cut_short(turn: &mut Turn<'_>, incoming: Incoming, why: Refused) {
+    let Incoming { line, upload, .. } = incoming;
+    // What has come is given back before its key is locked.
+    drop(upload);
+    let words = Words::split(&line);
+    match update::mode(words.at(0)) {
+        Some(mode) => update::cut_short(turn, &words, mode, why),
+        None => meta::set::cut_short(turn, &words, why),
     }
 }

@@ -37,8 +37,6 @@ pub(super) const KNOWN: &[Known] = &[
     known("issue_22.t", "asks for a slab class by its number"),
     at_times("issue_42.t", "compares with the chunk size of a slab class"),
     known("issue_50.t", "-B binary: the binary protocol is not spoken"),
-    at_times("issue_61.t", "counts yields for each command"),
-    known("lru-crawler.t", "counts what the crawler of one slab class took"),
     known("lru-maintainer.t", "hot, warm and temporary LRU of a slab class"),
     known("lru.t", "wants exactly 37 evictions, in the order of an LRU"),
     known("restart.t", "asks for the size of memcached's hash table; what is held comes back"),
@@ -46,7 +44,6 @@ pub(super) const KNOWN: &[Known] = &[
     known("slabs-reassign-chunked.t", "moves pages between slab classes by hand"),
     known("slabs-reassign2.t", "moves pages between slab classes by hand"),
     known("slabs_reassign.t", "moves pages between slab classes by hand"),
-    at_times("stats.t", "tells items that were flushed from those that expired"),
     known("udp.t", "its second half speaks the binary protocol"),
     known("watcher.t", "waits for the eviction that one set causes; here a segment goes at once"),
 ];
