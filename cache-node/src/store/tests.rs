@@ -319,7 +319,12 @@ fn key(number: u32) -> Vec<u8> {
 }
 
 fn cases(many: u32) -> ProptestConfig {
-    ProptestConfig { cases: if cfg!(miri) { 2 } else { many }, ..Default::default() }
+    // Hashes are keyed at random, so that a seed that failed is no regression test.
+    ProptestConfig {
+        cases: if cfg!(miri) { 2 } else { many },
+        failure_persistence: None,
+        ..Default::default()
+    }
 }
 
 /// Longest run of operations.
@@ -346,6 +351,8 @@ proptest! {
         let mut run = Run::new(20 * SEGMENT, true);
         for (number, op) in ops {
             run.apply(&key(number), &op);
+            // What was refused may have been given an order before.
+            run.model.order = run.store.shared.order();
         }
         run.check();
     }
