@@ -27,6 +27,7 @@ fn store(limit_bytes: u64) -> Store {
     Store::new(params(limit_bytes)).unwrap()
 }
 
+#[cfg(not(miri))]
 fn new(value: &[u8]) -> New<'_> {
     New { flags: 0, expires: Expires::Never, data: Data::Bytes(value), cas: None }
 }
@@ -328,7 +329,7 @@ fn cases(many: u32) -> ProptestConfig {
 }
 
 /// Longest run of operations.
-const OPS: usize = if cfg!(miri) { 60 } else { 600 };
+const OPS: usize = if cfg!(miri) { 30 } else { 600 };
 
 proptest! {
     #![proptest_config(cases(48))]
