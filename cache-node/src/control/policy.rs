@@ -104,7 +104,7 @@ impl Policy {
         self.floor_bytes = floor_of(bytes);
     }
 
-    /// An outside source speaks. To be called when what it says changes: repeated, it is owed again.
+    /// An outside source speaks. To be called when its word changes: repeated, it is owed again.
     pub fn hear(&mut self, now: Duration, signal: Signal) {
         self.word = Some(Word { signal, said: now, owed_bytes: signal.reclaim_bytes });
     }

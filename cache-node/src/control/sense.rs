@@ -2,8 +2,8 @@
 //!
 //! The level follows from what is left below the nearest limit, less what others will have taken
 //! before much can be done about it. Waiting for memory (pressure stall information) raises it by
-//! one step, but alone it never asks for bytes back: a neighbour that thrashes at a limit of its own
-//! stalls too, and giving him ours would not help him.
+//! one step, but alone it never asks for bytes back: a neighbour that thrashes at a limit of his
+//! own stalls too, and giving him ours would not help him.
 
 use super::own::{Reading, Room};
 use super::signal::Level;

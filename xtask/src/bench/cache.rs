@@ -70,7 +70,7 @@ const QUICK: Extent = Extent {
     lasts: Duration::from_secs(2),
     full_mib: 1024,
     squeezed: Duration::from_secs(12),
-    requests: 600_000,
+    requests: 1_500_000,
 };
 
 /// Builds for release, then hands over to that build.

@@ -1,4 +1,5 @@
-//! The policy in a made-up world: one cgroup, a cache that fills, a neighbour that does as he likes.
+//! The policy in a made-up world: one cgroup, a cache that fills, a neighbour that does as he
+//! likes.
 
 use super::*;
 use crate::control::ladder::Ladder;
