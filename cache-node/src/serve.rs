@@ -32,12 +32,12 @@ use door::{Door, Socket};
 use listen::Sockets;
 use mailbox::Mailbox;
 use mio::{Poll, Waker};
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
+use std::{fmt, io};
 use udp::Udp;
 use worker::{MAIL, Parts, Worker};
 
@@ -68,6 +68,15 @@ pub struct Addresses {
     pub tcp: Vec<SocketAddr>,
     pub udp: Vec<SocketAddr>,
     pub unix: Option<PathBuf>,
+}
+
+impl fmt::Display for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tcp = self.tcp.iter().map(|address| format!("tcp:{address}"));
+        let udp = self.udp.iter().map(|address| format!("udp:{address}"));
+        let unix = self.unix.iter().map(|path| format!("unix:{}", path.display()));
+        f.write_str(&tcp.chain(udp).chain(unix).collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// The running workers.
