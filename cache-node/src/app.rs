@@ -102,8 +102,7 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
     for note in &plan.notes {
         tracing::warn!("{note}");
     }
-    let settings = Settings { memory_bytes: budget.limit_bytes, ..plan.settings };
-    let settings = Arc::new(settings);
+    let settings = Arc::new(fitted(plan.settings, budget.limit_bytes));
     let clock = Arc::new(Clock::start());
     let params = Params {
         limit_bytes: budget.limit_bytes,
@@ -162,6 +161,15 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
         _timer: timer,
         _control: control,
     })
+}
+
+/// The settings within a limit that was known only now: an item is at most half of it.
+fn fitted(settings: Settings, limit_bytes: u64) -> Settings {
+    let (item, most) = (settings.item_bytes_max, limit_bytes / 2);
+    if item > most {
+        tracing::warn!(asked = item, bytes = most, "items (-I) are at most half of the memory");
+    }
+    Settings { memory_bytes: limit_bytes, item_bytes_max: item.min(most), ..settings }
 }
 
 /// What was asked of the budget. Units: bytes.

@@ -40,7 +40,7 @@ fn run(plan: Plan) -> u8 {
     start_log(&plan);
     let talks = plan.settings.verbosity > 0;
     let ready = |addresses: &plimsoll_cache::serve::Addresses| {
-        tracing::info!(?addresses, "listening");
+        tracing::info!(%addresses, "listening");
         if is_daemon {
             daemon::ready(talks);
         }

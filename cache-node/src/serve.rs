@@ -26,18 +26,18 @@ pub use roster::{Doing, Roster, Seat};
 use crate::clock::Clock;
 use crate::protocol::{Context, Shared};
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Charge, Store};
 use crate::watch::Wake;
 use door::{Door, Socket};
 use listen::Sockets;
 use mailbox::Mailbox;
 use mio::{Poll, Waker};
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
+use std::{fmt, io};
 use udp::Udp;
 use worker::{MAIL, Parts, Worker};
 
@@ -70,13 +70,31 @@ pub struct Addresses {
     pub unix: Option<PathBuf>,
 }
 
+impl fmt::Display for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tcp = self.tcp.iter().map(|address| format!("tcp:{address}"));
+        let udp = self.udp.iter().map(|address| format!("udp:{address}"));
+        let unix = self.unix.iter().map(|path| format!("unix:{}", path.display()));
+        f.write_str(&tcp.chain(udp).chain(unix).collect::<Vec<_>>().join(", "))
+    }
+}
+
 /// The running workers.
 #[derive(Debug)]
 pub struct Server {
     mailboxes: Vec<Arc<Mailbox>>,
     threads: Vec<JoinHandle<()>>,
     pub addresses: Addresses,
+    /// Of the budget, for connections; returned at the end.
+    _reserve: Option<Charge>,
 }
+
+/// Its state, its place in the roster, its slot in the kernel's table. Units: bytes.
+const CONNECTION_BYTES: u64 = 1 << 10;
+/// Buffers that are there also when the cache is full and evicts nothing. Units: bytes.
+const BUFFER_RESERVE_BYTES: u64 = 1 << 20;
+/// Connections and buffers reserve no more than one in so many of the limit.
+const RESERVE_SHARE: u64 = 16;
 
 impl Server {
     /// Listens, then starts the workers.
@@ -93,6 +111,7 @@ impl Server {
             Ok(Arc::new(Mailbox::new(waker)))
         });
         let mailboxes: Vec<Arc<Mailbox>> = mailboxes.collect::<io::Result<_>>()?;
+        let reserve = reserve(kitchen);
         let mut shares = share(sockets, count, &kitchen.roster);
         let mut threads = Vec::with_capacity(count);
         // Built all before any runs: a failure leaves nothing half started.
@@ -129,7 +148,7 @@ impl Server {
             };
             threads.push(std::thread::Builder::new().name(name).spawn(run)?);
         }
-        Ok(Self { mailboxes, threads, addresses })
+        Ok(Self { mailboxes, threads, addresses, _reserve: reserve })
     }
 
     /// Stops taking connections, answers what has arrived, closes. Returns when that is done.
@@ -142,6 +161,24 @@ impl Server {
         if let Some(path) = &self.addresses.unix {
             // Somebody may have removed it before.
             let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Charges what connections take, so that a full cache that evicts nothing still lets them in.
+fn reserve(kitchen: &Kitchen) -> Option<Charge> {
+    let most = kitchen.settings.memory_bytes / RESERVE_SHARE;
+    let connections = kitchen.settings.connections_max as u64 * CONNECTION_BYTES;
+    let connections = connections.min(most / 2);
+    let buffers = BUFFER_RESERVE_BYTES.min(most / 2);
+    match kitchen.store.charge(connections + buffers) {
+        Ok(charge) => {
+            kitchen.roster.reserve(buffers);
+            Some(charge)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "nothing is reserved for connections");
+            None
         }
     }
 }

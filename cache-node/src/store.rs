@@ -1,9 +1,9 @@
 //! Items in memory: found by key, evicted by use, given back to the kernel by the segment.
 //!
 //! ```text
-//! slot     one key under its lock: find, hit, put, join, touch …     upload  large values coming in
-//!    │                                                               walk, image  all items
-//! partition   find, append, point to, kill                           upkeep  what is done when calm
+//! slot     one key under its lock: find, hit, put, join, touch …    upload  large values coming in
+//!    │                                                              walk, image  all items
+//! partition   find, append, point to, kill                          upkeep  what is done when calm
 //!    ├ index      hash → place, grown a bucket at a time              room  who must go
 //!    ├ segments   tallies, queues, lives                              pieces  large items
 //!    ├ record     how an item lies in a segment                       ghost  who went lately

@@ -35,7 +35,6 @@ impl Kinds {
     pub const CONNECTIONS: Self = Self(1 << 5);
     pub const EVICTIONS: Self = Self(1 << 6);
     pub const RAW: Self = Self(1 << 9);
-    /// Known, and not told yet by any command.
     pub const DELETIONS: Self = Self(1 << 13);
     /// Events of a proxy: known, and never seen here.
     pub const PROXY: Self = Self(1 << 10);

@@ -25,7 +25,7 @@ const NEEDS: &[Tool] = &[
 ];
 
 /// No file of the suite takes as long where it passes.
-const FILE_TIME_MAX: Duration = Duration::from_secs(180);
+const FILE_TIME_MAX: Duration = Duration::from_secs(90);
 
 /// What one file came to.
 #[derive(Debug)]

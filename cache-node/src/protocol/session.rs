@@ -10,12 +10,15 @@ use super::dump::Dump;
 use super::turn::{After, Turn};
 use super::words::Words;
 use super::{Context, LINE_BYTES_MAX, Next, OUT_BYTES_MAX, Peer, Progress, dispatch, meta};
-use crate::store::{Store, Upload};
+use crate::store::{Charge, Refused, Store, Upload};
 use crate::watch::{Closed, Watcher};
 
 /// So many times `-R` commands are executed in one call: executing them is a thousand times
 /// cheaper than the system calls around them, so others wait no longer for it.
 const TURNS_PER_CALL: usize = 50;
+
+/// Who sets `-R` below its default wants it to the letter.
+const COMMANDS_DEFAULT: usize = 20;
 
 /// The state of one connection's conversation.
 #[derive(Debug)]
@@ -24,7 +27,7 @@ pub struct Session {
     /// It was let in, or there is no gate.
     admitted: bool,
     pending: Pending,
-    watcher: Option<Watcher>,
+    watcher: Option<(Watcher, Charge)>,
     /// The client asked for the end.
     quits: bool,
 }
@@ -81,7 +84,10 @@ impl Session {
     /// What this connection watches, after [`Next::Watch`].
     #[must_use]
     pub const fn watcher(&self) -> Option<&Watcher> {
-        self.watcher.as_ref()
+        match &self.watcher {
+            Some((watcher, _)) => Some(watcher),
+            None => None,
+        }
     }
 
     /// Why [`Next::Close`] came.
@@ -98,7 +104,9 @@ impl Session {
 
     /// Executes what is whole in `input`.
     pub fn run(&mut self, context: &Context, input: &[u8], out: &mut Vec<u8>) -> Progress {
-        let steps_max = context.settings.commands_per_turn.saturating_mul(TURNS_PER_CALL).max(1);
+        let commands = context.settings.commands_per_turn.max(1);
+        let turns = if commands < COMMANDS_DEFAULT { 1 } else { TURNS_PER_CALL };
+        let steps_max = commands.saturating_mul(turns);
         let mut taken = 0;
         for _ in 0..steps_max {
             let (now, quiet) = (context.clock.now(), false);
@@ -229,8 +237,8 @@ impl Session {
                 self.pending = Pending::Value(Box::new(Incoming { line, upload, left }));
             }
             After::Dump(dump) => self.pending = Pending::Dump(dump),
-            After::Watch(watcher) => {
-                self.watcher = Some(watcher);
+            After::Watch(watcher, charge) => {
+                self.watcher = Some((watcher, charge));
                 turn.out.extend_from_slice(b"OK\r\n");
                 return Step::Stop(taken, Next::Watch);
             }
@@ -264,11 +272,11 @@ impl Session {
             let bytes = input.len().min(incoming.left);
             let pushed = incoming.upload.push(&turn.context.store, &input[..bytes]);
             incoming.left -= bytes;
-            if pushed.is_err() {
-                let words = Words::split(&incoming.line);
-                turn.quiet = words.noreply();
-                turn.say(b"SERVER_ERROR Out of memory during read");
-                self.pending = Pending::Swallow(incoming.left as u64 + 2);
+            if let Err(why) = pushed {
+                let rest = Pending::Swallow(incoming.left as u64 + 2);
+                if let Pending::Value(incoming) = std::mem::replace(&mut self.pending, rest) {
+                    cut_short(turn, *incoming, why);
+                }
             }
             return Step::Took(bytes);
         }
@@ -287,5 +295,17 @@ impl Session {
             None => meta::set::finish(turn, &words, upload),
         }
         Step::Took(2)
+    }
+}
+
+/// There is no room for the rest of a long value.
+fn cut_short(turn: &mut Turn<'_>, incoming: Incoming, why: Refused) {
+    let Incoming { line, upload, .. } = incoming;
+    // What has come is given back before its key is locked.
+    drop(upload);
+    let words = Words::split(&line);
+    match update::mode(words.at(0)) {
+        Some(mode) => update::cut_short(turn, &words, mode, why),
+        None => meta::set::cut_short(turn, &words, why),
     }
 }

@@ -136,7 +136,8 @@ fn while_nobody_is_let_in_sets_are_refused_and_reads_answered() {
 fn counters_count_what_was_asked() {
     let desk = Desk::new();
     desk.check(
-        "set a 0 0 1\r\n5\r\nget a b\r\nincr a 1\r\ndecr a 1\r\nincr b 1\r\ndelete a\r\ndelete a\r\n\
+        "set a 0 0 1\r\n5\r\nget a b\r\nincr a 1\r\ndecr a 1\r\nincr b 1\r\ndelete a\r\n\
+         delete a\r\n\
          cas a 0 0 1 1\r\nx\r\ntouch a 1\r\nflush_all\r\nme a\r\n",
         "STORED\r\nVALUE a 0 1\r\n5\r\nEND\r\n6\r\n5\r\nNOT_FOUND\r\nDELETED\r\nNOT_FOUND\r\n\
          NOT_FOUND\r\nNOT_FOUND\r\nOK\r\nEN\r\n",

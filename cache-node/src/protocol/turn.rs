@@ -2,7 +2,7 @@
 
 use super::{Context, Peer};
 use crate::clock::Secs;
-use crate::store::{Expires, Over, Slot, Upload};
+use crate::store::{Charge, Expires, Over, Slot, Upload};
 use crate::watch::{Fetched, Kinds, Outcome, Watcher};
 
 /// Exptimes above this are seconds since 1970. Source: memcached's protocol.txt.
@@ -29,7 +29,8 @@ pub(super) enum After {
     /// A long value of so many bytes follows.
     Upload(Upload, usize),
     Dump(Box<super::dump::Dump>),
-    Watch(Watcher),
+    /// Lines are queued from now on, in memory that is paid for.
+    Watch(Watcher, Charge),
     Close,
     Shutdown {
         save: bool,

@@ -62,7 +62,8 @@ pub(super) struct Conn {
     watching: bool,
     /// Waits in the thread's queue for its next turn.
     pub queued: bool,
-    charge: Option<(u64, Charge)>,
+    /// What its buffers take of the reserve for buffers (None) or of the budget.
+    charge: Option<(u64, Option<Charge>)>,
 }
 
 impl Conn {
@@ -267,7 +268,14 @@ impl Conn {
         if limit.is_some_and(|limit| before + due > limit) {
             return false;
         }
-        let Ok(charge) = bench.context.store.charge(due) else { return false };
+        let charge = if before + due <= bench.roster.reserve_bytes() {
+            None
+        } else {
+            match bench.context.store.charge(due) {
+                Ok(charge) => Some(charge),
+                Err(_) => return false,
+            }
+        };
         bench.roster.buffers_held.fetch_add(due, Relaxed);
         self.charge = Some((due, charge));
         true

@@ -88,6 +88,8 @@ pub struct Roster {
     /// Room of the buffers that connections hold, and that lie ready. Units: bytes.
     pub buffers_held: AtomicU64,
     pub buffers_free: AtomicU64,
+    /// Room for buffers that was charged at the start. Units: bytes.
+    reserve_bytes: AtomicU64,
 }
 
 impl Roster {
@@ -107,6 +109,7 @@ impl Roster {
             lost_workers: AtomicUsize::new(0),
             buffers_held: AtomicU64::new(0),
             buffers_free: AtomicU64::new(0),
+            reserve_bytes: AtomicU64::new(0),
         }
     }
 
@@ -165,6 +168,14 @@ impl Roster {
         self.doors_closed.store(false, Relaxed);
         let us = u64::try_from(closed_for.as_micros()).unwrap_or(u64::MAX);
         self.closed_doors_us.fetch_add(us, Relaxed);
+    }
+
+    pub(super) fn reserve(&self, bytes: u64) {
+        self.reserve_bytes.store(bytes, Relaxed);
+    }
+
+    pub(super) fn reserve_bytes(&self) -> u64 {
+        self.reserve_bytes.load(Relaxed)
     }
 
     pub(super) fn lose_worker(&self) {

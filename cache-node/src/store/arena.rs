@@ -350,4 +350,25 @@ mod tests {
         segment[0] = 7;
         assert_eq!(segment[0], 7);
     }
+
+    #[test]
+    fn segments_are_handed_from_thread_to_thread() {
+        let (arena, _budget) = arena(6, 8);
+        std::thread::scope(|scope| {
+            for byte in 1..=3 {
+                let arena = &arena;
+                scope.spawn(move || {
+                    for _ in 0..if cfg!(miri) { 3 } else { 100 } {
+                        let Some(mut segment) = arena.take(Purpose::Move) else { continue };
+                        segment.fill(byte);
+                        segment.note_written(SEGMENT);
+                        assert_eq!(segment[..], [byte; SEGMENT]);
+                        if byte == 1 {
+                            segment.release();
+                        }
+                    }
+                });
+            }
+        });
+    }
 }

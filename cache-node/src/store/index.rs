@@ -154,16 +154,19 @@ impl Index {
     pub fn find(&self, hash: u64, mut same: impl FnMut(Place) -> bool) -> Option<At> {
         let bucket = self.bucket_of(hash);
         let wanted = tag(hash);
-        let mut row = Row::Bucket(bucket);
-        loop {
-            let slots = self.row(row);
-            for (i, &held) in slots.iter().enumerate() {
-                if held >> TAG_SHIFT == wanted && is_item(held) && same(place_of(held)) {
-                    return Some(At { bucket, row, slot: i });
-                }
-            }
-            row = Row::Unit(slots.last().copied().and_then(link)?);
+        let Bucket(slots) = &self.chunks[bucket / CHUNK_BUCKETS][bucket % CHUNK_BUCKETS];
+        if let Some(slot) = match_in(slots, wanted, &mut same) {
+            return Some(At { bucket, row: Row::Bucket(bucket), slot });
         }
+        let mut last = slots[SLOTS - 1];
+        while let Some(unit) = link(last) {
+            let slots = &self.units[unit as usize / CHUNK_UNITS][unit as usize % CHUNK_UNITS];
+            if let Some(slot) = match_in(slots, wanted, &mut same) {
+                return Some(At { bucket, row: Row::Unit(unit), slot });
+            }
+            last = slots[UNIT_SLOTS - 1];
+        }
+        None
     }
 
     /// Whether the next insertion may lack an overflow unit.
@@ -384,6 +387,27 @@ impl Index {
         }
         self.scratch = held;
     }
+}
+
+/// The slot that bears the tag and is the `same`. All tags are compared before any branch is
+/// taken on one, so that the processor can go on past a line that is still on its way.
+fn match_in<const N: usize>(
+    slots: &[u64; N],
+    wanted: u64,
+    same: &mut impl FnMut(Place) -> bool,
+) -> Option<usize> {
+    let mut mask = 0_u32;
+    for (i, held) in slots.iter().enumerate() {
+        mask |= u32::from(held >> TAG_SHIFT == wanted) << i;
+    }
+    while mask != 0 {
+        let i = mask.trailing_zeros() as usize;
+        if is_item(slots[i]) && same(place_of(slots[i])) {
+            return Some(i);
+        }
+        mask &= mask - 1;
+    }
+    None
 }
 
 fn chunk() -> Box<[Bucket]> {

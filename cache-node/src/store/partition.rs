@@ -57,7 +57,9 @@ impl Draft {
     }
 }
 
+/// Aligned so that the locks of two partitions share no cache line.
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct Partition {
     pub index: Index,
     pub segs: Segments,

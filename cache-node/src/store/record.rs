@@ -105,31 +105,38 @@ impl Head {
         (head.size() <= bytes.len()).then_some(head)
     }
 
+    /// The part that all records have.
+    fn fixed(&self) -> [u8; HEADER_BYTES] {
+        debug_assert!(self.value_len <= VALUE_LEN_MAX && self.key_len <= usize::from(u8::MAX));
+        let packed = self.value_len as u32 | u32::from(self.freq.min(FREQ_MAX)) << 22;
+        let [l0, l1, l2, _] = packed.to_le_bytes();
+        let [a0, a1, a2, _] = self.accessed.min(ACCESSED_MAX).to_le_bytes();
+        let [o0, o1, o2, o3] = self.order.to_le_bytes();
+        [self.key_len as u8, self.bits, l0, l1, l2, a0, a1, a2, o0, o1, o2, o3]
+    }
+
+    /// Writes what a fetch changes: bits, frequency, time.
+    pub fn write_fetch(&self, bytes: &mut [u8]) {
+        if let Some(fixed) = bytes.first_chunk_mut() {
+            *fixed = self.fixed();
+        }
+    }
+
     /// Writes all but key and value. `bytes` is at least [`Self::size`] long.
     pub fn write(&self, bytes: &mut [u8]) {
-        debug_assert!(self.value_len <= VALUE_LEN_MAX && self.key_len <= usize::from(u8::MAX));
-        let mut prefix = [0; HEADER_BYTES_MAX];
-        prefix[0] = self.key_len.to_le_bytes()[0];
-        prefix[1] = self.bits;
-        let packed = self.value_len as u32 | u32::from(self.freq.min(FREQ_MAX)) << 22;
-        prefix[2..5].copy_from_slice(&packed.to_le_bytes()[..3]);
-        let accessed = self.accessed.min(ACCESSED_MAX);
-        prefix[5..8].copy_from_slice(&accessed.to_le_bytes()[..3]);
-        prefix[8..12].copy_from_slice(&self.order.to_le_bytes());
+        self.write_fetch(bytes);
         let mut at = HEADER_BYTES;
         if self.bits & HAS_FLAGS != 0 {
-            prefix[at..at + 4].copy_from_slice(&self.client_flags.to_le_bytes());
+            bytes[at..at + 4].copy_from_slice(&self.client_flags.to_le_bytes());
             at += 4;
         }
         if self.bits & HAS_END != 0 {
-            prefix[at..at + 4].copy_from_slice(&self.end.to_le_bytes());
+            bytes[at..at + 4].copy_from_slice(&self.end.to_le_bytes());
             at += 4;
         }
         if self.bits & HAS_CAS != 0 {
-            prefix[at..at + 8].copy_from_slice(&self.cas.to_le_bytes());
-            at += 8;
+            bytes[at..at + 8].copy_from_slice(&self.cas.to_le_bytes());
         }
-        bytes[..at].copy_from_slice(&prefix[..at]);
     }
 
     /// Where the value begins.

@@ -36,8 +36,9 @@ pub fn class_of(end: u32, now: Secs) -> usize {
     1 + CLASS_ENDS.iter().filter(|most| left > **most).count()
 }
 
-/// One segment and its tallies.
+/// One segment and its tallies; what each fetch needs comes first, in one cache line.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub struct Seg {
     data: Option<Segment>,
     /// How far it is written. Units: bytes.
@@ -45,6 +46,10 @@ pub struct Seg {
     pub life: u16,
     pub queue: Queue,
     pub class: u8,
+    /// Fetches since it was opened.
+    pub heat: u32,
+    pub base_time: Secs,
+    pub base_order: u64,
     pub live_items: u32,
     /// Live items that were fetched.
     pub live_fetched: u32,
@@ -52,13 +57,9 @@ pub struct Seg {
     pub live_bytes: u32,
     /// Heads and pieces of large items ever written.
     pub larges: u32,
-    /// Fetches since it was opened.
-    pub heat: u32,
-    pub base_order: u64,
     pub last_order: u64,
     /// No live item has a lower one.
     pub first_order: u64,
-    pub base_time: Secs,
     /// No item ends before it.
     pub first_end: u32,
     /// All have ended at it.

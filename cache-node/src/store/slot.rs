@@ -126,7 +126,7 @@ impl Slot<'_> {
         let new = Head { freq, bits, accessed: seg.time_here(now), ..found.head };
         if new != found.head {
             if let Some(bytes) = seg.bytes_mut().get_mut(found.place.offset()..) {
-                new.write(bytes);
+                new.write_fetch(bytes);
             }
             found.head = new;
             self.found = Some(found);

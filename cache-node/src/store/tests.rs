@@ -5,7 +5,10 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
+// Both do too much for an interpreter.
+#[cfg(not(miri))]
 mod limits;
+#[cfg(not(miri))]
 mod threads;
 
 const SEGMENT: u64 = SEGMENT_BYTES_MIN;
@@ -24,6 +27,7 @@ fn store(limit_bytes: u64) -> Store {
     Store::new(params(limit_bytes)).unwrap()
 }
 
+#[cfg(not(miri))]
 fn new(value: &[u8]) -> New<'_> {
     New { flags: 0, expires: Expires::Never, data: Data::Bytes(value), cas: None }
 }
@@ -316,11 +320,16 @@ fn key(number: u32) -> Vec<u8> {
 }
 
 fn cases(many: u32) -> ProptestConfig {
-    ProptestConfig { cases: if cfg!(miri) { 2 } else { many }, ..Default::default() }
+    // Hashes are keyed at random, so that a seed that failed is no regression test.
+    ProptestConfig {
+        cases: if cfg!(miri) { 2 } else { many },
+        failure_persistence: None,
+        ..Default::default()
+    }
 }
 
 /// Longest run of operations.
-const OPS: usize = if cfg!(miri) { 60 } else { 600 };
+const OPS: usize = if cfg!(miri) { 30 } else { 600 };
 
 proptest! {
     #![proptest_config(cases(48))]
@@ -343,6 +352,8 @@ proptest! {
         let mut run = Run::new(20 * SEGMENT, true);
         for (number, op) in ops {
             run.apply(&key(number), &op);
+            // What was refused may have been given an order before.
+            run.model.order = run.store.shared.order();
         }
         run.check();
     }

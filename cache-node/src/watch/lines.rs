@@ -1,4 +1,5 @@
-//! The lines that watchers read, as memcached writes them: `ts=… gid=… type=…`, keys URL-encoded.
+//! The lines that watchers read, as memcached writes them: `ts=… gid=… type=…`; keys are
+//! URL-encoded.
 
 use super::{Hub, Kinds};
 use crate::protocol::Peer;
@@ -94,6 +95,17 @@ impl Hub {
             );
             append(line, rest);
         });
+    }
+
+    /// An item was deleted, by `delete` or by `md`.
+    pub fn deleted(&self, key: &[u8], command: &str, size: usize) {
+        if self.wants(Kinds::DELETIONS) {
+            self.tell(Kinds::DELETIONS, |line| {
+                line.extend_from_slice(b"type=deleted key=");
+                url_encode(key, line);
+                append(line, format_args!(" cmd={command} clsid={CLASS} size={size}"));
+            });
+        }
     }
 
     pub fn evicted(&self, it: &Evicted<'_>) {

@@ -47,15 +47,17 @@ fn a_watcher_reads_the_kinds_it_asked_for() {
 #[test]
 fn connections_and_evictions_have_their_lines() {
     let hub = hub();
-    let watcher = watch(&hub, Kinds::CONNECTIONS.and(Kinds::EVICTIONS));
+    let watcher = watch(&hub, Kinds::CONNECTIONS.and(Kinds::EVICTIONS).and(Kinds::DELETIONS));
     let address = Some("127.0.0.1:4000".parse().unwrap());
     let peer = Peer { transport: Transport::Tcp, address, fd: 9 };
     hub.connected(&peer);
     hub.closed(&Peer { transport: Transport::Unix, address: None, fd: 9 }, Closed::Idle);
     hub.evicted(&Evicted { key: b"k", fetched: true, ttl: None, idle: 3, size: 10 });
+    hub.deleted(b"k k", "md", 4);
     let expected = "gid=1 type=conn_new rip=127.0.0.1 rport=4000 transport=tcp cfd=9\n\
          gid=2 type=conn_close rip=unix rport=0 transport=local reason=idle_timeout cfd=9\n\
-         gid=3 type=eviction key=k fetch=yes ttl=-1 la=3 clsid=1 size=10\n";
+         gid=3 type=eviction key=k fetch=yes ttl=-1 la=3 clsid=1 size=10\n\
+         gid=4 type=deleted key=k%20k cmd=md clsid=1 size=4\n";
     assert_eq!(read(&watcher), expected);
 }
 

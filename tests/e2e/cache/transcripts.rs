@@ -4,8 +4,8 @@
 //! They are the text files beside this one (`transcripts/*.txt`; `transcripts/format.rs` says how
 //! they are written). Each is held with the sessions of this process, with the built cache node,
 //! and with memcached where it is installed, so that what is written there is what memcached
-//! answers. What it has only learnt after the version that is installed is in files named `newer-*`;
-//! they are held with the memcached that `PLIMSOLL_NEWER_MEMCACHED` names, if it does.
+//! answers. What it has only learnt after the version that is installed is in files named
+//! `newer-*`; they are held with the memcached that `PLIMSOLL_NEWER_MEMCACHED` names, if it does.
 //!
 //! `PLIMSOLL_TRANSCRIPT_TO_RECORD=name` writes memcached's answers into the file of that name
 //! instead, wherever they are not what is written there.
@@ -85,6 +85,9 @@ fn hold(case: &Case, peer: &dyn Peer, arguments: &[String]) -> Result<(), String
             return Err(format!("  line {}\n  expected: {expected}\n  answered: {got}", step.line));
         }
     }
+    // Bytes sent behind what ends the connection could still be taken for a part of it.
+    let deadline = Instant::now() + ANSWER_MAX;
+    while case.closes && talk.wait(deadline) {}
     let (rest, closed) = talk.end();
     if !rest.is_empty() {
         return Err(format!("  more than expected: {}", format::escape(&rest)));

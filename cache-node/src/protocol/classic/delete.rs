@@ -36,7 +36,8 @@ pub(in crate::protocol) fn run(turn: &mut Turn<'_>, words: &Words<'_>) {
     let saw = Saw::of(len, &slot);
     drop(slot);
     turn.looked(key, saw);
-    if len.is_some() {
+    if let Some(len) = len {
+        context.shared.hub.deleted(key, "delete", len);
         context.counters.delete_hits.add(1);
         turn.say(b"DELETED");
     } else {

@@ -70,6 +70,18 @@ pub(in crate::protocol) fn finish(
     }
 }
 
+/// There is no room for the rest of the long value that the line announced.
+pub(in crate::protocol) fn cut_short(
+    turn: &mut Turn<'_>,
+    words: &Words<'_>,
+    mode: Mode,
+    why: Refused,
+) {
+    let Ok(change) = parse(turn, words, mode) else { return };
+    refuse(turn, why);
+    change.refused(turn, why, change.mode == Mode::Set);
+}
+
 fn parse<'a>(
     turn: &mut Turn<'_>,
     words: &Words<'a>,

@@ -79,7 +79,7 @@ fn crawl(turn: &mut Turn<'_>, classes: &[u8]) {
     }
     let Some(ours) = names_ours(classes) else { return turn.say(BAD_CLASS) };
     let store = &turn.context.store;
-    if !ours || store.totals().items == 0 {
+    if !ours || store.totals().stored_total == 0 {
         return turn.say(b"NOTSTARTED no items to crawl");
     }
     let mut pieces = 0;

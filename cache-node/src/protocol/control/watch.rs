@@ -22,8 +22,13 @@ pub(in crate::protocol) fn run(turn: &mut Turn<'_>, words: &Words<'_>) -> After 
         turn.say(b"ERROR");
         return After::Nothing;
     };
-    match context.shared.hub.watch(kinds, Arc::clone(&context.wake)) {
-        Ok(watcher) => After::Watch(watcher),
+    let hub = &context.shared.hub;
+    let Ok(charge) = context.store.charge(hub.queue_bytes() as u64) else {
+        turn.say(b"WATCHER_FAILED failed to add log watcher");
+        return After::Nothing;
+    };
+    match hub.watch(kinds, Arc::clone(&context.wake)) {
+        Ok(watcher) => After::Watch(watcher, charge),
         Err(_) => {
             turn.say(b"WATCHER_TOO_MANY log watcher limit reached");
             After::Nothing

@@ -37,6 +37,7 @@ pub(in crate::protocol) fn run(turn: &mut Turn<'_>, words: &Words<'_>) {
     let counters = &turn.context.counters;
     let (code, shown): (&[u8], _) = match did {
         Did::Deleted => {
+            turn.context.shared.hub.deleted(key, "md", len.unwrap_or(0));
             counters.delete_hits.add(1);
             (b"HD", !flags.quiet)
         }

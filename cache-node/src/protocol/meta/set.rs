@@ -66,6 +66,14 @@ pub(in crate::protocol) fn finish(turn: &mut Turn<'_>, words: &Words<'_>, upload
     }
 }
 
+/// There is no room for the rest of the long value that the line announced.
+pub(in crate::protocol) fn cut_short(turn: &mut Turn<'_>, words: &Words<'_>, why: Refused) {
+    let Ok(parsed) = parse(turn, words) else { return };
+    turn.quiet = parsed.flags.quiet;
+    refuse(turn, why);
+    parsed.change(words).refused(turn, why, true);
+}
+
 fn parse(turn: &Turn<'_>, words: &Words<'_>) -> Result<Parsed, Wrong> {
     let alone = |text| Wrong { text, swallow: 0 };
     if words.count() == 2 {

@@ -162,7 +162,7 @@ fn items(turn: &mut Turn<'_>, totals: &Totals) {
     }
     stat(out, "evictions", totals.evictions_total);
     stat(out, "reclaimed", totals.reclaimed_total);
-    stat(out, "crawler_reclaimed", 0);
+    stat(out, "crawler_reclaimed", totals.reclaimed_total);
     stat(out, "crawler_items_checked", 0);
     stat(out, "lrutail_reflocked", 0);
     if maintained {

@@ -4,6 +4,9 @@ use super::stat;
 use crate::protocol::CLASS;
 use crate::protocol::turn::Turn;
 
+/// Lengths of chunks are multiples of it. Units: bytes.
+const CHUNK_STEP: u64 = 8;
+
 pub(super) fn items(turn: &mut Turn<'_>) {
     let context = turn.context;
     let totals = context.store.totals();
@@ -35,7 +38,7 @@ pub(super) fn items(turn: &mut Turn<'_>) {
     if maintained {
         item("evicted_active", totals.evicted_active_total);
     }
-    item("crawler_reclaimed", 0);
+    item("crawler_reclaimed", totals.reclaimed_total);
     item("crawler_items_checked", 0);
     item("lrutail_reflocked", 0);
     if maintained {
@@ -57,8 +60,9 @@ pub(super) fn slabs(turn: &mut Turn<'_>) {
     let any = totals.stored_total > 0;
     if any {
         let mut slab = |name: &str, value: u64| stat(out, format_args!("{CLASS}:{name}"), value);
-        // A chunk is as long as items are on average.
-        let chunk = totals.item_bytes.checked_div(totals.items).unwrap_or(0).max(1);
+        // A chunk holds an item of average length.
+        let chunk = (totals.item_bytes.checked_div(totals.items).unwrap_or(0) + 1)
+            .next_multiple_of(CHUNK_STEP);
         let page = totals.segment_bytes.checked_div(totals.segments).unwrap_or(0);
         let chunks = (totals.segment_bytes / chunk).max(totals.items);
         slab("chunk_size", chunk);

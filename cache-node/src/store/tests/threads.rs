@@ -63,7 +63,7 @@ fn keep(store: &Store, done: &AtomicBool) {
 fn threads_read_what_threads_wrote() {
     let store = store(60 * SEGMENT);
     let done = AtomicBool::new(false);
-    let rounds = if cfg!(miri) { 40 } else { 10_000 };
+    let rounds = 10_000;
     std::thread::scope(|scope| {
         let workers = [77, 154, 231, 308].map(|seed| {
             let store = &store;
