@@ -108,7 +108,10 @@ pub fn may_head_for_the_limit(params: &Params, rise: &Rise, ends_in: f64) -> boo
     }
     let patience_max = if rise.slowing.max(rise.raised) > SET_IN {
         // It may have grown from the start and only seems to have a quiet past.
-        if rise.beyond <= TEETH_MAX { params.patience_toothed } else { params.patience_grown }
+        let earned = rise.span / params.patience_grown_over.as_secs_f64();
+        let shown = rise.beyond <= TEETH_MAX;
+        let least = if shown { params.patience_grown } else { params.patience_grown_min };
+        earned.max(least).min(params.patience_grown)
     } else if rise.past >= params.past_long {
         params.patience_max
     } else {
