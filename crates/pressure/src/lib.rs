@@ -15,12 +15,18 @@
 
 pub mod codec;
 pub mod frame;
+pub mod own;
+#[cfg(feature = "server")]
+pub mod server;
+pub mod subscriber;
 pub mod units;
+pub mod watch;
 
 pub use codec::{CodecError, Decoder, Frame, LINE_BYTES_MAX};
 pub use frame::{
     Ack, Answer, CgroupPath, FromSubscriber, Hello, Label, Level, Scope, Signal, Word,
 };
+pub use subscriber::{Acked, Options, Source, Subscriber, Told};
 pub use units::{Bytes, Epoch, Seq};
 
 /// Where the agent listens if it was not told otherwise.
