@@ -1,11 +1,12 @@
 //! What a process can see of its own memory pressure without the agent: its cgroup, those above it,
 //! the node, and how long tasks wait for memory. Reads only; what a kernel lacks is None.
 //!
-//! Input: `/proc/self/{cgroup,mountinfo}` once, then `memory.stat`, usage, limits and pressure files
+//! Input: `/proc/self/{cgroup,mountinfo}` once, then `memory.stat`, usage, limits, pressure files
 //! and `/proc/meminfo`. It sees no trend and no neighbours, so it comes later than the agent: a
 //! fallback.
 
-pub(crate) mod text;
+#[doc(hidden)]
+pub mod text;
 
 use crate::frame::{Label, Level};
 use crate::units::Bytes;

@@ -233,6 +233,28 @@ fn what_systemd_named_rings_beside_the_agent() {
 }
 
 #[test]
+fn who_knows_only_systemds_protocol_is_rung_from_medium_on() {
+    let bed = Bed::new();
+    let bell = bed.dir.path().join("bell.sock");
+    let settings =
+        Settings { socket: bed.path(), bell: Some(bell.clone()), ..Settings::new(Epoch(1)) };
+    let agent = Server::start(settings, Policy::allow(vec![], vec![])).expect("free places");
+    let watch = plimsoll_pressure::watch::Watch::open(&bell, b"some 1 2\0").expect("a socket");
+    let options = Options { socket: "/nonexistent".into(), watch: Some(watch), ..bed.options() };
+    let application = options.start().expect("threads can be started");
+    agent.broadcast(&word(Level::Low, 1));
+    let elsewhere = Scope::cgroup("/nowhere/near").expect("a plain path");
+    agent.broadcast(&Word { scope: elsewhere, ..word(Level::Critical, 1) });
+    assert_eq!(agent.bells_rung(), 0);
+    // It is rung at most once a second, so until it is hung the word is lost on it.
+    let rung = until("the bell", || {
+        agent.broadcast(&word(Level::Medium, 1));
+        application.wait_for(BRIEFLY)
+    });
+    assert_eq!((rung.source, rung.level), (Source::Systemd, Level::Medium));
+}
+
+#[test]
 fn garbage_long_lines_and_floods_close_the_connection_and_harm_nobody() {
     let bed = Bed::new();
     let agent = bed.agent(1);

@@ -1,19 +1,18 @@
 //! Sockets of the dead are taken over; what lives, or is none, is left alone.
 
 use super::*;
-use crate::units::Epoch;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 
-fn settings(socket: PathBuf) -> Settings {
-    Settings { socket, ..Settings::new(Epoch(1)) }
+fn bind(path: &Path) -> Result<Listener, BindError> {
+    Listener::bind(path, 0o600, None)
 }
 
 #[test]
 fn the_directory_is_made_the_mode_is_set_and_the_socket_is_removed_at_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run/plimsoll/pressure.sock");
-    let bound = Listener::bind(&Settings { mode: 0o600, ..settings(path.clone()) }).unwrap();
+    let bound = bind(&path).unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o755));
     UnixStream::connect(&path).unwrap();
@@ -25,18 +24,18 @@ fn the_directory_is_made_the_mode_is_set_and_the_socket_is_removed_at_the_end() 
 fn a_socket_that_answers_is_never_touched() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s");
-    let bound = Listener::bind(&settings(path.clone())).unwrap();
-    let again = Listener::bind(&settings(path.clone()));
+    let bound = bind(&path).unwrap();
+    let again = bind(&path);
     assert!(matches!(again, Err(BindError::Answered(_))), "{again:?}");
     drop(bound);
     // One who knows nothing of the lock.
     let stranger = UnixListener::bind(&path).unwrap();
-    let refused = Listener::bind(&settings(path.clone()));
+    let refused = bind(&path);
     assert!(matches!(refused, Err(BindError::Answered(_))), "{refused:?}");
     UnixStream::connect(&path).unwrap();
     drop(stranger);
     assert!(path.exists(), "left behind as by a killed process");
-    Listener::bind(&settings(path)).unwrap();
+    bind(&path).unwrap();
 }
 
 #[test]
@@ -44,7 +43,7 @@ fn what_is_no_socket_is_left_where_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s");
     std::fs::write(&path, "precious").unwrap();
-    let refused = Listener::bind(&settings(path.clone()));
+    let refused = bind(&path);
     assert!(matches!(refused, Err(BindError::NoSocket(_))), "{refused:?}");
     assert_eq!(std::fs::read_to_string(path).unwrap(), "precious");
 }
@@ -53,7 +52,7 @@ fn what_is_no_socket_is_left_where_it_is() {
 fn a_socket_that_another_has_put_there_meanwhile_is_not_removed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s");
-    let bound = Listener::bind(&settings(path.clone())).unwrap();
+    let bound = bind(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     let other = UnixListener::bind(&path).unwrap();
     drop(bound);
