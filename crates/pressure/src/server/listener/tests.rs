@@ -15,6 +15,7 @@ fn the_directory_is_made_the_mode_is_set_and_the_socket_is_removed_at_the_end() 
     let bound = bind(&path).unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o755));
+    assert_eq!(mode(&path.with_extension("sock.lock")), 0o600);
     UnixStream::connect(&path).unwrap();
     drop(bound);
     assert!(!path.exists());
