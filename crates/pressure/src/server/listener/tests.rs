@@ -40,6 +40,16 @@ fn a_socket_that_answers_is_never_touched() {
 }
 
 #[test]
+fn of_two_agents_that_start_at_once_one_is_kept_out_even_while_there_is_no_socket() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let _bound = bind(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let second = bind(&path);
+    assert!(matches!(second, Err(BindError::Answered(_))), "{second:?}");
+}
+
+#[test]
 fn what_is_no_socket_is_left_where_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s");
