@@ -91,6 +91,12 @@ impl Layout {
         matches!(self.version, Version::V2)
     }
 
+    /// Whether the kernel tells when usage crosses a threshold: v1 does.
+    #[must_use]
+    pub const fn has_thresholds(&self) -> bool {
+        !self.is_v2()
+    }
+
     /// For people: `cgroup v1 memory controller at /sys/fs/cgroup/memory`.
     #[must_use]
     pub fn describe(&self) -> String {
