@@ -212,6 +212,8 @@ fn the_agent_and_the_cache_node_never_import_each_other() {
     };
     let mut offences = named("agent/", "plimsoll_cache", "plimsoll-cache");
     offences.extend(named("cache-node/", "plimsoll", "plimsoll"));
+    offences.extend(named("crates/pressure/", "plimsoll", "plimsoll"));
+    offences.extend(named("crates/pressure/", "plimsoll_cache", "plimsoll-cache"));
     clean(&offences, "what both need goes into the crate of the pressure signal");
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! application                                             agent
 //! Subscriber ─ Hello, Ack ─▶ codec ── unix socket ── codec ─▶ server (feature `server`)
-//!    ▲  ▲  ◀──── Signal ───          /run/plimsoll/pressure.sock   ◀── Word: level, bytes, deadline
+//!    ▲  ▲  ◀──── Signal ───          /run/plimsoll/pressure.sock   ◀── Word: level, bytes, time
 //!    │  └ own: cgroup and PSI of this process while the agent is silent
 //!    └ watch: MEMORY_PRESSURE_WATCH of systemd
 //! ```

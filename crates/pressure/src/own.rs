@@ -1,11 +1,12 @@
 //! What a process can see of its own memory pressure without the agent: its cgroup, those above it,
 //! the node, and how long tasks wait for memory. Reads only; what a kernel lacks is None.
 //!
-//! Input: `/proc/self/{cgroup,mountinfo}` once, then `memory.stat`, usage, limits and pressure files
+//! Input: `/proc/self/{cgroup,mountinfo}` once, then `memory.stat`, usage, limits, pressure files
 //! and `/proc/meminfo`. It sees no trend and no neighbours, so it comes later than the agent: a
 //! fallback.
 
-pub(crate) mod text;
+#[doc(hidden)]
+pub mod text;
 
 use crate::frame::{Label, Level};
 use crate::units::Bytes;
@@ -155,7 +156,7 @@ enum Version {
 pub struct Own {
     /// Its own cgroup first, the root of the mount last.
     dirs: Vec<(Version, PathBuf)>,
-    /// The cgroup's own pressure file: on v2, and on hybrids where it is not the root.
+    /// The cgroup's own pressure file, if it is in one; the root's is the node's.
     pressure: Option<PathBuf>,
     proc: PathBuf,
     pub thresholds: Thresholds,
@@ -180,7 +181,9 @@ impl Own {
             upwards(&path, mount).into_iter().map(|dir| (version, dir)).collect()
         };
         let (v1, v2) = (dirs_of(v1_path, Version::V1), dirs_of(v2_path, Version::V2));
-        let pressure = v2.first().map(|(_, dir)| dir.join("memory.pressure"));
+        // Only the root has no `cgroup.events`.
+        let own = v2.first().map(|(_, dir)| dir).filter(|dir| dir.join("cgroup.events").exists());
+        let pressure = own.map(|dir| dir.join("memory.pressure"));
         Self {
             dirs: if v1.is_empty() { v2 } else { v1 },
             pressure: pressure.filter(|path| path.exists()),

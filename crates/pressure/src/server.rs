@@ -4,9 +4,10 @@
 //! Server (handle) ─ tell, broadcast, events, subscribers ─▶ Registry ◀─ receive, tick ─ thread
 //! ```
 //!
-//! It decides nothing: what is said is handed in, what was answered is handed out. A subscriber that
-//! is slow, silent or hostile loses its connection and nobody else notices.
+//! It decides nothing: what is said is handed in, what was answered is handed out. A subscriber
+//! that is slow, silent or hostile loses its connection and nobody else notices.
 
+mod bells;
 mod listener;
 mod peer;
 pub mod registry;
@@ -17,7 +18,10 @@ pub use peer::{Credentials, Policy, cgroup_of};
 pub use registry::{Counters, Event, Left, Limits, Subscriber, SubscriberId};
 
 use crate::frame::Word;
-use crate::units::{Epoch, Seq};
+use crate::own::Own;
+use crate::units::{Bytes, Epoch, Seq};
+use bells::Bells;
+use listener::Listener;
 use parking_lot::Mutex;
 use registry::Registry;
 use std::path::PathBuf;
@@ -30,22 +34,28 @@ use tokio::sync::{Notify, watch};
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub socket: PathBuf,
+    /// Where those are rung who know systemd's `MEMORY_PRESSURE_WATCH`; None: nowhere.
+    pub bell: Option<PathBuf>,
     /// Who may connect, as the file system sees it.
     pub mode: u32,
-    /// The group that owns the socket; None leaves it to the process.
+    /// The group that owns the sockets; None leaves it to the process.
     pub gid: Option<u32>,
     /// One life of the agent: no two may have the same. The boot clock at start will do.
     pub epoch: Epoch,
     pub limits: Limits,
-    /// What is said to those who come before anything else was.
+    /// What those hear who come before the node was spoken of: that all is calm, and what is
+    /// available now.
     pub first: Word,
 }
 
 impl Settings {
     #[must_use]
     pub fn new(epoch: Epoch) -> Self {
-        let (limits, first) = (Limits::default(), Word::default());
-        Self { socket: crate::SOCKET.into(), mode: 0o660, gid: None, epoch, limits, first }
+        let node = Own::find().read().node;
+        let headroom_bytes = node.map_or(Bytes::ZERO, |room| room.headroom());
+        let (limits, first) = (Limits::default(), Word { headroom_bytes, ..Word::default() });
+        let socket = crate::SOCKET.into();
+        Self { socket, bell: None, mode: 0o660, gid: None, epoch, limits, first }
     }
 }
 
@@ -53,6 +63,7 @@ impl Settings {
 #[derive(Debug)]
 struct Shared {
     registry: Mutex<Registry>,
+    bells: Mutex<Bells>,
     started: Instant,
     /// Something is to be written, or a connection is to be closed.
     changed: watch::Sender<()>,
@@ -72,31 +83,44 @@ impl Server {
     /// # Errors
     /// [`BindError`]: another agent answers there, or the place cannot be used.
     pub fn start(settings: Settings, policy: Policy) -> Result<Self, BindError> {
-        let listener = listener::Listener::bind(&settings)?;
+        let bind = |path: &PathBuf| Listener::bind(path, settings.mode, settings.gid);
+        let listener = bind(&settings.socket)?;
+        let bell = settings.bell.as_ref().map(bind).transpose()?;
         let registry = Registry::new(settings.epoch, settings.limits, &settings.first);
         let shared = Arc::new(Shared {
             registry: Mutex::new(registry),
+            bells: Mutex::default(),
             started: Instant::now(),
             changed: watch::Sender::new(()),
             stops: Notify::new(),
         });
-        let thread = serving::start(Arc::clone(&shared), listener, policy)?;
+        let thread = serving::start(Arc::clone(&shared), listener, bell, policy)?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Says something to one subscriber, at once. None: it has left.
     pub fn tell(&self, id: SubscriberId, word: &Word) -> Option<Seq> {
-        let seq = self.shared.registry.lock().tell(id, word, self.shared.started.elapsed());
+        let now = self.shared.started.elapsed();
+        let seq = self.shared.registry.lock().tell(id, word, now);
+        self.shared.bells.lock().hear(word, now);
         self.shared.changed.send_replace(());
         seq
     }
 
     /// Says something to everyone whom the scope concerns, and to those who come later until the
-    /// scope is said to be calm. The bytes are wanted of each of them: to share, use [`Self::tell`].
+    /// scope is said to be calm. The bytes are wanted of each of them; [`Self::tell`] shares.
     pub fn broadcast(&self, word: &Word) -> Seq {
-        let seq = self.shared.registry.lock().broadcast(word, self.shared.started.elapsed());
+        let now = self.shared.started.elapsed();
+        let seq = self.shared.registry.lock().broadcast(word, now);
+        self.shared.bells.lock().hear(word, now);
         self.shared.changed.send_replace(());
         seq
+    }
+
+    /// Alarms given to those who only know systemd's protocol.
+    #[must_use]
+    pub fn bells_rung(&self) -> u64 {
+        self.shared.bells.lock().rung
     }
 
     /// What happened since it was asked last.

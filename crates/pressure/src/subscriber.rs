@@ -264,6 +264,3 @@ impl Drop for Subscriber {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

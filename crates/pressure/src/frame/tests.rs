@@ -124,11 +124,13 @@ fn the_longest_frame_fits_a_line() {
     assert!(signal.to_line().len() <= LINE_BYTES_MAX);
 }
 
+const LEVELS: [Level; 4] = [Level::None, Level::Low, Level::Medium, Level::Critical];
+
 prop_compose! {
     pub(crate) fn any_signal()(
         numbers in any::<(u64, u64, u64, u64, u64)>(),
         path in prop::option::of("/[^\u{0}-\u{1f}\u{7f}-\u{9f}/]{0,300}"),
-        level in prop::sample::select(vec![Level::None, Level::Low, Level::Medium, Level::Critical]),
+        level in prop::sample::select(&LEVELS[..]),
         eta_ms in prop::option::of(0_u64..4_000_000_000_000),
         cause in ".{0,40}",
     ) -> Signal {
@@ -177,7 +179,10 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_is_composed_is_parsed_to_the_same(signal in any_signal(), said in any_from_subscriber()) {
+    fn what_is_composed_is_parsed_to_the_same(
+        signal in any_signal(),
+        said in any_from_subscriber(),
+    ) {
         let (line, reply) = (signal.to_line(), said.to_line());
         prop_assert!(line.len() <= LINE_BYTES_MAX + 1 && reply.len() <= LINE_BYTES_MAX + 1);
         prop_assert_eq!(Signal::parse(&line[..line.len() - 1]).unwrap(), signal);

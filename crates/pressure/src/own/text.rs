@@ -1,5 +1,5 @@
-//! The kernel's texts: cgroup paths, mounts, keyed numbers, pressure. Pure; unknown lines are passed
-//! over.
+//! The kernel's texts: cgroup paths, mounts, keyed numbers, pressure. Pure; unknown lines are
+//! passed over.
 
 use crate::units::Bytes;
 use std::path::PathBuf;

@@ -3,8 +3,7 @@
 //! A lock file beside it keeps two agents that start at once from taking it from each other; a
 //! socket that answers is never touched, whoever it belongs to.
 
-use super::Settings;
-use rustix::fs::{FlockOperation, Gid, Mode};
+use rustix::fs::{FlockOperation, Mode};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::fs::{DirBuilder, File};
@@ -40,20 +39,18 @@ pub struct Listener {
 }
 
 impl Listener {
-    pub fn bind(settings: &Settings) -> Result<Self, BindError> {
-        let path = &settings.socket;
-        let of = |what: io::Error| BindError::Io { path: path.clone(), what };
-        if let Some(dir) = path.parent() {
-            let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(dir);
-            made.map_err(|what| BindError::Io { path: dir.to_owned(), what })?;
+    pub fn bind(path: &Path, mode: u32, gid: Option<u32>) -> Result<Self, BindError> {
+        let of = |what: io::Error| BindError::Io { path: path.to_owned(), what };
+        if let Some(dir) = path.parent().filter(|dir| !dir.exists()) {
+            make(dir).map_err(|what| BindError::Io { path: dir.to_owned(), what })?;
         }
         let lock = lock(path)?;
         remove_dead(path)?;
         let fd = socket().map_err(|errno| of(errno.into()))?;
-        let bound = bind(&fd, path, settings).and_then(|()| std::fs::metadata(path));
+        let bound = bind(&fd, path, mode, gid).and_then(|()| std::fs::metadata(path));
         let meta = bound.map_err(of)?;
         let file = (meta.dev(), meta.ino());
-        Ok(Self { socket: UnixListener::from(fd), path: path.clone(), file, _lock: lock })
+        Ok(Self { socket: UnixListener::from(fd), path: path.to_owned(), file, _lock: lock })
     }
 }
 
@@ -67,18 +64,24 @@ impl Drop for Listener {
     }
 }
 
+/// With the mode it is to have, whatever the mask of this process: others have to get through.
+fn make(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(dir)?;
+    Ok(rustix::fs::chmod(dir, Mode::from_raw_mode(DIRECTORY_MODE))?)
+}
+
 fn socket() -> rustix::io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
 }
 
 /// Nobody can connect before mode and owner are what they are to be: it listens last.
-fn bind(fd: &OwnedFd, path: &Path, settings: &Settings) -> io::Result<()> {
+fn bind(fd: &OwnedFd, path: &Path, mode: u32, gid: Option<u32>) -> io::Result<()> {
     rustix::net::bind(fd, &SocketAddrUnix::new(path)?)?;
-    if let Some(gid) = settings.gid {
-        std::os::unix::fs::chown(path, None, Some(Gid::from_raw(gid).as_raw()))?;
+    if gid.is_some() {
+        std::os::unix::fs::chown(path, None, gid)?;
     }
-    rustix::fs::chmod(path, Mode::from_raw_mode(settings.mode))?;
+    rustix::fs::chmod(path, Mode::from_raw_mode(mode))?;
     Ok(rustix::net::listen(fd, BACKLOG)?)
 }
 

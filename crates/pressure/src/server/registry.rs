@@ -9,7 +9,7 @@ mod peer;
 use super::Credentials;
 use crate::frame::{Answer, CgroupPath, Label, Level, Scope, Signal, Word};
 use crate::units::{Bytes, Epoch, Seq};
-use crate::{CodecError, Frame as _, FromSubscriber};
+use crate::{Frame as _, FromSubscriber};
 use peer::{Peer, Standing};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -188,6 +188,11 @@ impl Registry {
         self.counters.refused_by_policy += 1;
     }
 
+    /// Counts a connection for which there is no room elsewhere.
+    pub const fn refused_full(&mut self) {
+        self.counters.refused_full += 1;
+    }
+
     /// Takes in bytes that a peer has sent. Whether it stays, [`Self::unsent`] tells.
     pub fn receive(&mut self, id: SubscriberId, mut bytes: &[u8], now: Duration) {
         loop {
@@ -196,8 +201,7 @@ impl Registry {
                 Ok(None) => return,
                 Ok(Some(_)) if !peer.may_speak(&self.limits, now) => Err(Left::Flooding),
                 Ok(Some(frame)) => self.hear(id, frame, now),
-                Err(CodecError::TooLong | CodecError::UnknownVersion(_)) => Err(Left::Malformed),
-                Err(CodecError::Malformed { .. }) => Err(Left::Malformed),
+                Err(_) => Err(Left::Malformed),
             };
             if let Err(why) = frame {
                 return self.leave(id, why);

@@ -6,6 +6,7 @@
 use super::listener::Listener;
 use super::registry::Left;
 use super::{BindError, Credentials, Policy, Shared, SubscriberId};
+use crate::frame::CgroupPath;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -28,25 +29,29 @@ const SEND_BUFFER_BYTES: usize = 16 << 10;
 pub fn start(
     shared: Arc<Shared>,
     listener: Listener,
+    bell: Option<Listener>,
     policy: Policy,
 ) -> Result<JoinHandle<()>, BindError> {
     let of = |what| BindError::Io { path: "plimsoll-pressure (thread)".into(), what };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(of)?;
-    let accepting = {
+    let accepting = |listener: &Listener| {
         let _entered = runtime.enter();
-        listener.socket.try_clone().and_then(UnixListener::from_std).map_err(of)?
+        listener.socket.try_clone().and_then(UnixListener::from_std).map_err(of)
     };
+    let subscribers = accepting(&listener)?;
+    let rung = bell.as_ref().map(accepting).transpose()?;
     let thread = std::thread::Builder::new().name("plimsoll-pressure".into());
     let serve = move || {
         runtime.block_on(async {
             tokio::select! {
-                () = accept(&shared, &accepting, &policy) => {}
+                () = accept(&subscribers, |stream| subscribe(&shared, stream, &policy)) => {}
+                () = accept_if_any(rung.as_ref(), |stream| hang(&shared, stream, &policy)) => {}
                 () = tick(&shared) => {}
                 () = shared.stops.notified() => {}
             }
         });
         // Connections end with the runtime, the socket with its listener.
-        drop((runtime, accepting, listener));
+        drop((runtime, subscribers, rung, listener, bell));
     };
     thread.spawn(serve).map_err(of)
 }
@@ -56,27 +61,55 @@ async fn tick(shared: &Shared) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        shared.bells.lock().sweep();
         if shared.registry.lock().tick(shared.started.elapsed()) {
             shared.changed.send_replace(());
         }
     }
 }
 
-async fn accept(shared: &Arc<Shared>, listener: &UnixListener, policy: &Policy) {
+async fn accept(listener: &UnixListener, take: impl Fn(UnixStream)) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                if let Some(id) = admit(shared, &stream, policy) {
-                    tokio::spawn(serve(Arc::clone(shared), stream, id));
-                }
-            }
+            Ok((stream, _)) => take(stream),
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
+async fn accept_if_any(listener: Option<&UnixListener>, take: impl Fn(UnixStream)) {
+    match listener {
+        Some(listener) => accept(listener, take).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn subscribe(shared: &Arc<Shared>, stream: UnixStream, policy: &Policy) {
+    let Some((credentials, cgroup)) = admit(shared, &stream, policy) else { return };
+    // Without it the kernel's default holds more, which is a cost and no fault.
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
+    let admitted = shared.registry.lock().admit(credentials, cgroup, shared.started.elapsed());
+    if let Ok(id) = admitted {
+        tokio::spawn(serve(Arc::clone(shared), stream, id));
+    }
+}
+
+/// Takes in one that is to be rung.
+fn hang(shared: &Arc<Shared>, stream: UnixStream, policy: &Policy) {
+    let Some((_, cgroup)) = admit(shared, &stream, policy) else { return };
+    if let Ok(stream) = stream.into_std()
+        && !shared.bells.lock().admit(stream.into(), cgroup)
+    {
+        shared.registry.lock().refused_full();
+    }
+}
+
 /// None: the stream is to be dropped.
-fn admit(shared: &Shared, stream: &UnixStream, policy: &Policy) -> Option<SubscriberId> {
+fn admit(
+    shared: &Shared,
+    stream: &UnixStream,
+    policy: &Policy,
+) -> Option<(Credentials, Option<CgroupPath>)> {
     let credentials = stream.peer_cred().ok().map(|peer| Credentials {
         pid: peer.pid().and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0),
         uid: peer.uid(),
@@ -86,10 +119,8 @@ fn admit(shared: &Shared, stream: &UnixStream, policy: &Policy) -> Option<Subscr
         shared.registry.lock().refused();
         return None;
     };
-    // Without it the kernel's default holds more, which is a cost and no fault.
-    let _ = rustix::net::sockopt::set_socket_send_buffer_size(stream, SEND_BUFFER_BYTES);
     let cgroup = policy.cgroup(&credentials);
-    shared.registry.lock().admit(credentials, cgroup, shared.started.elapsed()).ok()
+    Some((credentials, cgroup))
 }
 
 /// Carries bytes until one side ends it.

@@ -175,11 +175,12 @@ impl State {
         let mut lapsed = Vec::new();
         for heard in self.heard.iter_mut().filter(|heard| !heard.has_lapsed && is_old(heard.at)) {
             heard.has_lapsed = true;
-            lapsed.push((heard.scope.clone(), heard.level, heard.seq));
+            if heard.level > Level::None {
+                lapsed.push((heard.scope.clone(), heard.seq));
+            }
         }
-        for (scope, level, seq) in lapsed.into_iter().filter(|(_, level, _)| *level > Level::None) {
+        for (scope, seq) in lapsed {
             let source = self.epoch.map_or(Source::Own, |epoch| Source::Agent { epoch, seq });
-            debug_assert!(level > Level::None);
             self.tell(calm(source, scope, "not_repeated"));
         }
         if self.rang_at.is_some_and(|at| now.saturating_sub(at) >= RANG_FOR) {
