@@ -98,6 +98,8 @@ pub struct AlertsConfig {
 pub struct PressureConfig {
     pub enabled: bool,
     pub socket: PathBuf,
+    /// Where those are alarmed who know systemd's protocol only.
+    pub bell: Option<PathBuf>,
     pub dry_run: bool,
     pub headroom_low: f64,
     pub headroom_medium: f64,
@@ -188,6 +190,7 @@ impl Default for Config {
             pressure: PressureConfig {
                 enabled: true,
                 socket: plimsoll_pressure::SOCKET.into(),
+                bell: None,
                 dry_run: false,
                 headroom_low: 0.10,
                 headroom_medium: 0.05,

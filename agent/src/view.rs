@@ -162,6 +162,8 @@ pub struct CgroupView {
     pub events: BTreeMap<String, u64>,
     pub psi: Option<PsiView>,
     pub processes: usize,
+    /// Its own events wake the agent; others are found by sampling alone.
+    pub listened_to: bool,
     pub judgement: Judgement,
 }
 

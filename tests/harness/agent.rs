@@ -20,6 +20,9 @@ pub struct Agent {
     stderr: Arc<Lines>,
 }
 
+/// The socket of the pressure signal, below the state directory.
+const PRESSURE_SOCKET: &str = "pressure.sock";
+
 type Lines = Mutex<String>;
 
 /// An HTTP answer as it came.
@@ -54,6 +57,8 @@ impl Agent {
     pub fn start_in(state_dir: &Path, args: &[&str]) -> Self {
         let mut command = Command::new(binary("plimsoll"));
         command.args(["run", "--listen", "127.0.0.1:0", "--state-dir"]).arg(state_dir).args(args);
+        // One of its own: the default place is one agent's only.
+        command.env("PLIMSOLL_PRESSURE_SOCKET", state_dir.join(PRESSURE_SOCKET));
         Self::spawn(command, state_dir)
     }
 
@@ -99,6 +104,12 @@ impl Agent {
     #[must_use]
     pub fn state_dir(&self) -> &Path {
         &self.state_dir
+    }
+
+    /// Where applications subscribe to the pressure signal.
+    #[must_use]
+    pub fn pressure_socket(&self) -> PathBuf {
+        self.state_dir.join(PRESSURE_SOCKET)
     }
 
     /// What it has written to stderr so far: the log.

@@ -336,6 +336,7 @@ pub static KEYS: &[Key] = &[
     },
     pressure::ENABLED,
     pressure::SOCKET,
+    pressure::BELL,
     pressure::DRY_RUN,
     pressure::HEADROOM_LOW,
     pressure::HEADROOM_MEDIUM,

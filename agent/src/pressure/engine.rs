@@ -14,7 +14,7 @@ use crate::clock::Stamp;
 use crate::units::Bytes;
 use crate::verdict::Eta;
 use plimsoll_pressure::server::{Subscriber, SubscriberId};
-use plimsoll_pressure::{self as wire, Answer, Label, Level, Scope, Seq, Word};
+use plimsoll_pressure::{self as wire, Answer, CgroupPath, Label, Level, Scope, Seq, Word};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -90,6 +90,8 @@ pub struct Engine {
     pub(crate) scopes: BTreeMap<Scope, Standing>,
     pub(crate) members: BTreeMap<SubscriberId, Member>,
     pub(crate) totals: Totals,
+    /// Where those are who are only alarmed and never asked.
+    listeners: Vec<Option<CgroupPath>>,
     ledger: Ledger,
     records: Records,
     news: Vec<News>,
@@ -104,6 +106,7 @@ impl Engine {
             scopes: BTreeMap::new(),
             members: BTreeMap::new(),
             totals: Totals::default(),
+            listeners: Vec::new(),
             ledger: Ledger::default(),
             records: Records::default(),
             news: Vec::new(),
@@ -118,7 +121,40 @@ impl Engine {
         let ended = self.ledger.moot(|ask| ask.of == id);
         self.end(ended, now);
         self.members.remove(&id);
-        self.scopes.retain(|scope, _| self.members.values().any(|m| m.is_in(scope)));
+        self.forget_scopes();
+    }
+
+    /// Who listens for alarms now.
+    pub fn listeners(&mut self, listeners: Vec<Option<CgroupPath>>) {
+        if listeners != self.listeners {
+            self.listeners = listeners;
+            self.forget_scopes();
+        }
+    }
+
+    fn forget_scopes(&mut self) {
+        let mut scopes = std::mem::take(&mut self.scopes);
+        scopes.retain(|scope, _| self.concerns_anyone(scope));
+        self.scopes = scopes;
+    }
+
+    fn concerns_anyone(&self, scope: &Scope) -> bool {
+        self.members.values().any(|member| member.is_in(scope))
+            || self.listeners.iter().any(|cgroup| scope.concerns(cgroup.as_ref()))
+    }
+
+    /// The cgroups of all who are asked or alarmed.
+    pub fn places(&self) -> impl Iterator<Item = &CgroupPath> {
+        let asked = self.members.values().filter_map(|member| member.cgroup.as_ref());
+        asked.chain(self.listeners.iter().flatten())
+    }
+
+    /// The word for those who are only alarmed; None: there is nothing to be alarmed of.
+    #[must_use]
+    pub fn alarm(&self, scope: &Scope) -> Option<Word> {
+        let standing = self.scopes.get(scope)?;
+        let loud = standing.demand.level >= Level::Medium && !self.dry_run;
+        loud.then(|| standing.word(scope, Bytes::ZERO))
     }
 
     /// What the process of a subscriber holds, as last read.
@@ -130,7 +166,7 @@ impl Engine {
 
     /// Takes a reading of a scope and returns what is to be said about it.
     pub fn observe(&mut self, scope: &Scope, reading: Reading<'_>, now: Stamp) -> Vec<Say> {
-        if !self.members.values().any(|member| member.is_in(scope)) {
+        if !self.concerns_anyone(scope) {
             return Vec::new();
         }
         if !self.scopes.contains_key(scope) {
@@ -259,16 +295,7 @@ impl Engine {
             self.tell_news(News::Asked(record.clone()));
         }
         self.records.push(record);
-        let word = Word {
-            scope: scope.clone(),
-            level: demand.level,
-            reclaim_bytes: wire::Bytes(asked.0),
-            deadline: demand.deadline,
-            headroom_bytes: wire::Bytes(standing.strain.headroom.0),
-            eta: demand.left,
-            cause: Label::new(&standing.cause),
-        };
-        (!self.dry_run).then_some(Say { to: id, word })
+        (!self.dry_run).then(|| Say { to: id, word: standing.word(scope, asked) })
     }
 
     /// A word went out under a number; None: the subscriber has left meanwhile.
@@ -376,6 +403,18 @@ impl Engine {
 }
 
 impl Standing {
+    fn word(&self, scope: &Scope, asked: Bytes) -> Word {
+        Word {
+            scope: scope.clone(),
+            level: self.demand.level,
+            reclaim_bytes: wire::Bytes(asked.0),
+            deadline: self.demand.deadline,
+            headroom_bytes: wire::Bytes(self.strain.headroom.0),
+            eta: self.demand.left,
+            cause: Label::new(&self.cause),
+        }
+    }
+
     fn take(&mut self, params: &Params, reading: &Reading<'_>, now: Stamp) {
         self.slope.see(reading.headroom, now);
         self.strain = Strain {

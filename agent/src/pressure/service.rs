@@ -60,6 +60,7 @@ impl Service {
     pub fn new(config: &PressureConfig, epoch: u64, locate: Locate, now: Stamp) -> Self {
         let mut settings = Settings::new(Epoch(epoch));
         settings.socket.clone_from(&config.socket);
+        settings.bell.clone_from(&config.bell);
         settings.mode = keys::mode(&config.mode).unwrap_or(0o600);
         settings.limits = Limits {
             subscribers_max: config.subscribers_max,
@@ -100,6 +101,7 @@ impl Service {
                 Event::Acked { id, seq, answer, .. } => self.engine.answer(id, seq, &answer, now),
             }
         }
+        self.engine.listeners(server.bell_cgroups());
         let says = self.engine.tick(now);
         self.speak(says, now);
     }
@@ -108,6 +110,9 @@ impl Service {
     pub fn observe(&mut self, scope: &Scope, reading: Reading<'_>, now: Stamp) {
         let says = self.engine.observe(scope, reading, now);
         self.speak(says, now);
+        if let (Some(server), Some(word)) = (&self.server, self.engine.alarm(scope)) {
+            server.ring(&word);
+        }
     }
 
     fn speak(&mut self, says: Vec<Say>, now: Stamp) {

@@ -9,7 +9,7 @@ use crate::units::Limit;
 use crate::verdict::Cause;
 use crate::view::pressure::PressureEvent;
 use crate::view::{EventKind, SourceState};
-use plimsoll_pressure::{CgroupPath, Level, Scope};
+use plimsoll_pressure::{Level, Scope};
 
 /// Who came, who left, what was answered; and tells of it.
 pub fn hear(state: &mut State, now: Stamp) {
@@ -39,18 +39,17 @@ pub fn second(state: &mut State, now: Stamp) {
 
 /// Marks the cgroups whose limits bind a subscriber, and looks what the subscribers hold.
 fn place(state: &mut State) {
-    let members = &state.pressure.engine().members;
-    if members.is_empty() && state.pressed.is_empty() {
-        return;
-    }
+    let engine = state.pressure.engine();
     let mut holdings = Vec::new();
-    let mut pressed = Vec::new();
-    for (id, member) in members {
+    for (id, member) in &engine.members {
         let process = member.pid.and_then(|pid| state.processes.by_pid(pid));
         // Zero before its first reading, and of processes that are all in swap.
         let resident = process.map(|p| p.track.split.used).filter(|used| used.0 > 0);
         holdings.push((*id, resident));
-        let mut path = member.cgroup.as_ref().map_or("", CgroupPath::as_str);
+    }
+    let mut pressed = Vec::new();
+    for place in engine.places() {
+        let mut path = place.as_str();
         while !path.is_empty() {
             let index = state.cgroups.find(path);
             pressed.extend(index.filter(|index| !pressed.contains(index)));

@@ -22,6 +22,15 @@ pub(super) const SOCKET: Key = Key {
     who: "Packagers, and DaemonSets that share it by a hostPath.",
 };
 
+pub(super) const BELL: Key = Key {
+    path: "pressure.bell",
+    flag: None,
+    field: Field::PathOrUnset { at: |c| &mut c.pressure.bell, example: "/run/plimsoll/bell.sock" },
+    doc: "Second socket, for applications that know systemd's MEMORY_PRESSURE_WATCH only.",
+    edges: "Unset: none. Set: they get one byte from medium on, once a second at most.",
+    who: "Nodes with applications on sd-event or GLib; see docs/pressure.md.",
+};
+
 pub(super) const DRY_RUN: Key = Key {
     path: "pressure.dry_run",
     flag: None,

@@ -1,3 +1,5 @@
+//! Readings and answers in, words and books out.
+
 use super::*;
 use plimsoll_pressure::server::Credentials;
 use plimsoll_pressure::{CgroupPath, Label};
@@ -101,7 +103,8 @@ fn who_lets_the_deadline_pass_loses_its_part_to_the_others_until_it_answers() {
     assert_eq!(engine.totals.late, 1);
     assert!(engine.members[&silent].late && !engine.members[&prompt].late);
     let said = read(&mut engine, "/pod", 25, 2_600);
-    assert_eq!(said.iter().map(|say| (say.0, say.2)).collect::<Vec<_>>(), [(2, 100)]);
+    let asked: Vec<_> = said.iter().filter(|say| say.2 > 0).map(|say| say.0).collect();
+    assert_eq!(asked, [2], "{said:?}");
     engine.answer(silent, Seq(0), &answer(0, 500), Stamp(2_700));
     assert!(!engine.members[&silent].late);
 }

@@ -1,3 +1,5 @@
+//! The policy as a table, and what holds of it whatever is read.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The senses on a real kernel, where there is one to be had.
+
 use super::*;
 use crate::units::Bytes;
 use std::path::{Path, PathBuf};

@@ -156,7 +156,6 @@ mod tests {
     fn a_real_cgroup_tells_when_usage_crosses_half_of_its_limit() {
         let Some(layout) = live_v1() else { return };
         let memcg = Memcg::make(&layout, "threshold");
-        memcg.set("memory.limit_in_bytes", &Bytes::mib(64).0.to_string());
         let notices = Notices::open(&layout, memcg.path(), Bytes::mib(64), true).unwrap();
         assert!(!told(&notices, PollFlags::IN), "nothing has happened yet");
         let member = memcg.hold_anon(Bytes::mib(36));
