@@ -143,7 +143,7 @@ impl Watch {
             // A descriptor that is gone from the set was dropped meanwhile.
             if token == NODE {
                 if let Ok(trigger) = node {
-                    let _ = epoll::modify(epoll, trigger, data, flags_of(notice_of_node()));
+                    let _ = epoll::modify(epoll, trigger, data, flags_of(Notice::Pressure));
                 }
             } else if let Some(ear) = cgroups.get(at) {
                 let fd = ear.notices.fds().find(|(of, _)| *of == notice);
@@ -225,7 +225,7 @@ impl Watch {
         let earlier = before.as_ref().and_then(|report| report.refused.clone());
         let descriptors = self.cgroups.iter().map(|(_, ear)| ear.notices.fds().count());
         let report = Report {
-            node: self.node.as_ref().ok().map(in_words),
+            node: self.node.as_ref().ok().map(|t| format!("the node's {}", t.describe())),
             cgroups: self.cgroups.len(),
             descriptors: descriptors.sum::<usize>() + usize::from(self.node.is_ok()) + 2,
             refused: of_node.or(refused).or(earlier),
@@ -235,19 +235,6 @@ impl Watch {
         }
         self.reported = Some(report);
     }
-}
-
-fn in_words(trigger: &Trigger) -> String {
-    let window = trigger.window().as_secs();
-    if trigger.is_prompt() {
-        format!("stalls of the node within {window} s")
-    } else {
-        format!("stalls of the node each {window} s (at once with CAP_SYS_RESOURCE)")
-    }
-}
-
-const fn notice_of_node() -> Notice {
-    Notice::Pressure
 }
 
 /// One word, then nothing until it is listened to again.

@@ -97,6 +97,13 @@ impl Layout {
         !self.is_v2()
     }
 
+    /// Whether we may ask to be told of thresholds; on v2 there is nothing to ask for.
+    #[must_use]
+    pub fn may_ask(&self) -> bool {
+        let control = self.dir("/").join("cgroup.event_control");
+        self.is_v2() || rustix::fs::access(control, rustix::fs::Access::WRITE_OK).is_ok()
+    }
+
     /// For people: `cgroup v1 memory controller at /sys/fs/cgroup/memory`.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -64,10 +64,15 @@ impl Trigger {
         self.window
     }
 
-    /// Whether the kernel looks more often than once in each window.
+    /// For people: how soon it tells.
     #[must_use]
-    pub const fn is_prompt(&self) -> bool {
-        self.prompt
+    pub fn describe(&self) -> String {
+        let window = self.window.as_secs();
+        if self.prompt {
+            format!("stalls within {window} s")
+        } else {
+            format!("stalls each {window} s (at once with CAP_SYS_RESOURCE)")
+        }
     }
 }
 
