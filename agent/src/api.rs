@@ -133,6 +133,7 @@ fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(v1::series))
         .routes(routes!(v1::verdicts))
         .routes(routes!(v1::alerts))
+        .routes(routes!(v1::pressure))
         .routes(routes!(events::events))
 }
 

@@ -42,6 +42,7 @@ pub struct Config {
     pub sampling: Sampling,
     pub history: HistoryConfig,
     pub alerts: AlertsConfig,
+    pub pressure: PressureConfig,
     pub privacy: Privacy,
 }
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +76,8 @@ pub struct Sampling {
     pub pss: bool,
     pub pss_stall_max: Duration,
     pub pss_interval: Duration,
+    /// Cgroups whose events wake the sampler.
+    pub senses_max: usize,
 }
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryConfig {
@@ -90,6 +93,24 @@ pub struct AlertsConfig {
     pub repeat_interval: Duration,
     pub oom_horizon: Duration,
     pub imminent: Duration,
+}
+#[derive(Clone, Debug, PartialEq)]
+pub struct PressureConfig {
+    pub enabled: bool,
+    pub socket: PathBuf,
+    /// Where those are alarmed who know systemd's protocol only.
+    pub bell: Option<PathBuf>,
+    pub dry_run: bool,
+    pub headroom_low: f64,
+    pub headroom_medium: f64,
+    pub headroom_critical: f64,
+    pub deadline: Duration,
+    /// Numbers, or [`keys::pressure::ANY`].
+    pub allowed_uids: Vec<String>,
+    pub allowed_gids: Vec<String>,
+    /// Octal, as [`keys::pressure::mode`] reads it.
+    pub mode: String,
+    pub subscribers_max: usize,
 }
 #[derive(Clone, Debug, PartialEq)]
 pub struct Privacy {
@@ -152,6 +173,7 @@ impl Default for Config {
                 pss: true,
                 pss_stall_max: Duration::from_millis(5),
                 pss_interval: Duration::from_secs(300),
+                senses_max: 64,
             },
             history: HistoryConfig {
                 ram_budget: Bytes::mib(16),
@@ -164,6 +186,20 @@ impl Default for Config {
                 repeat_interval: Duration::from_secs(4 * 3600),
                 oom_horizon: Duration::from_secs(96 * 3600),
                 imminent: Duration::from_secs(600),
+            },
+            pressure: PressureConfig {
+                enabled: true,
+                socket: plimsoll_pressure::SOCKET.into(),
+                bell: None,
+                dry_run: false,
+                headroom_low: 0.10,
+                headroom_medium: 0.05,
+                headroom_critical: 0.025,
+                deadline: Duration::from_secs(2),
+                allowed_uids: Vec::new(),
+                allowed_gids: Vec::new(),
+                mode: "0666".into(),
+                subscribers_max: 256,
             },
             privacy: Privacy { cmdline: CmdlineMode::Redacted, redact: Vec::new() },
         }

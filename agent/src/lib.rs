@@ -10,6 +10,7 @@
 //! detect/  forecast/    pure functions of (params, window, now)
 //! verdict/   fuses findings: state, cause, evidence, hysteresis
 //!    ├─ alert/   dedup, log
+//!    ├─ pressure/  level, bytes, deadline → subscribers, who answer with what they freed
 //!    └─ api/     HTTP v1, OpenAPI, metrics, the web page      cli/  top, leaks, doctor ask it
 //! ```
 //!
@@ -25,6 +26,7 @@ pub mod config;
 pub mod detect;
 pub mod forecast;
 pub mod history;
+pub mod pressure;
 pub mod replay;
 pub mod sampler;
 pub mod sources;

@@ -4,6 +4,7 @@
 //! discovery ── new, exec'd, ended ──► processes ┐
 //! cgroups   ── walk of the hierarchy ─► cgroups ├─ wheel: who is due ─► sweep ► history ► judging
 //! workloads ── sums of their processes ─────────┘                         │
+//! senses    ── the kernel's own word that memory gets short ─► read at once ─► pressure
 //! deep      ── what may block or stall a target, on a thread of its own ──┘
 //! ```
 //!
@@ -18,12 +19,16 @@ mod deep;
 mod discovery;
 mod events;
 mod health;
+mod hurry;
 mod judging;
 mod kills;
 mod node;
+mod pressing;
 mod processes;
 mod rounds;
+mod rousing;
 pub mod schedule;
+mod senses;
 mod standing;
 mod state;
 mod sweep;
@@ -40,7 +45,8 @@ pub use health::Health;
 pub use judging::verdict_of;
 pub use node::Node;
 pub use processes::{Process, Processes};
+pub use senses::Senses;
 pub use standing::{Past, Standing};
-pub use state::{Counters, State, Track};
+pub use state::{Counters, Listening, State, Track};
 pub use thread::{Sampler, SamplerHandle, start};
 pub use workloads::{Workload, Workloads};

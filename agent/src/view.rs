@@ -4,6 +4,8 @@
 //! times are seconds unless the name says otherwise, wall times are RFC 3339 UTC. A value that
 //! could not be had is null, never 0.
 
+pub mod pressure;
+
 use crate::target::{Target, TargetKind};
 use crate::units::{Bytes, BytesPerSec, Limit};
 use crate::verdict::{Cause, Eta, State, Verdict};
@@ -25,6 +27,7 @@ pub trait Watch: Send + Sync + 'static {
     fn alerts(&self) -> Vec<AlertView>;
     fn health(&self) -> HealthView;
     fn own(&self) -> OwnView;
+    fn pressure(&self) -> pressure::PressureView;
     /// Events after number `after`, oldest first, as far as the ring still holds them.
     fn events_since(&self, after: u64) -> Vec<Event>;
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Event>;
@@ -159,6 +162,8 @@ pub struct CgroupView {
     pub events: BTreeMap<String, u64>,
     pub psi: Option<PsiView>,
     pub processes: usize,
+    /// Its own events wake the agent; others are found by sampling alone.
+    pub listened_to: bool,
     pub judgement: Judgement,
 }
 
@@ -345,6 +350,11 @@ pub struct OwnView {
     /// Processes seen by fork and gone before they were read.
     pub short_lived_total: u64,
     pub connector_overruns_total: u64,
+    /// Cgroups whose own events wake the sampler.
+    pub senses_cgroups: usize,
+    /// Times that a sense woke the sampler, by sense.
+    pub senses_total: BTreeMap<String, u64>,
+    pub senses_dropped_total: u64,
     /// 1 = nothing shed; 2 = the least urgent are read half as often; …
     pub shed_factor: f64,
     pub sampler_lag_seconds: f64,
@@ -370,7 +380,8 @@ pub struct Event {
     pub seq: u64,
     pub at: String,
     pub event: EventKind,
-    /// A [`Verdict`], an [`AlertView`] or a description of the kill.
+    /// A [`Verdict`], an [`AlertView`], a description of the kill, or a
+    /// [`pressure::PressureEvent`].
     #[schema(value_type = Object)]
     pub data: serde_json::Value,
 }

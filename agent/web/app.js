@@ -6,6 +6,7 @@ import { foreign, h, setText } from "./app/dom.js";
 import { clock } from "./app/format.js";
 import { hull } from "./app/hull.js";
 import { alertsPage, eventsPage } from "./app/log.js";
+import { pressurePanel } from "./app/pressure.js";
 import { LIMIT, TABS, agentSort, table } from "./app/table.js";
 import { targetPage } from "./app/target.js";
 import { SUSPECT_STATES } from "./app/words.js";
@@ -27,6 +28,7 @@ const data = {
   processes: [],
   total: 0,
   events: [],
+  pressure: null,
   stream: { live: false, since: null },
 };
 
@@ -50,6 +52,10 @@ const READERS = {
   },
   alerts: async () => {
     data.alerts = list(await get("alerts"));
+  },
+  // Not every agent has it: one without is no fault of the page's.
+  pressure: async () => {
+    data.pressure = await get("pressure").catch(() => null);
   },
   cgroups: async () => {
     data.cgroups = list(await get("cgroups"));
@@ -83,7 +89,7 @@ function watchPage(tab) {
 
 function pageOf(route) {
   const [name, id, range] = route.replace(/^#\/?/, "").split("/");
-  if (name === "alerts") return { nav: "alerts", title: "Alerts", ...alertsPage() };
+  if (name === "alerts") return { nav: "alerts", title: "Alerts", ...alertsPage(pressurePanel()) };
   if (name === "events") return { nav: "events", title: "Events", ...eventsPage() };
   if (name === "target" && id) {
     try {

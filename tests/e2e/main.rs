@@ -15,6 +15,7 @@ mod metrics;
 mod oom_kill;
 mod openapi;
 mod persistence;
+mod pressure;
 mod replay;
 mod surface;
 mod terminal;

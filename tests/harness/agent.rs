@@ -21,6 +21,8 @@ pub struct Agent {
 }
 
 pub(crate) type Lines = Mutex<String>;
+/// The socket of the pressure signal, below the state directory.
+const PRESSURE_SOCKET: &str = "pressure.sock";
 
 /// An HTTP answer as it came.
 #[derive(Debug)]
@@ -54,6 +56,8 @@ impl Agent {
     pub fn start_in(state_dir: &Path, args: &[&str]) -> Self {
         let mut command = Command::new(binary("plimsoll"));
         command.args(["run", "--listen", "127.0.0.1:0", "--state-dir"]).arg(state_dir).args(args);
+        // One of its own: the default place is one agent's only.
+        command.env("PLIMSOLL_PRESSURE_SOCKET", state_dir.join(PRESSURE_SOCKET));
         Self::spawn(command, state_dir)
     }
 
@@ -99,6 +103,12 @@ impl Agent {
     #[must_use]
     pub fn state_dir(&self) -> &Path {
         &self.state_dir
+    }
+
+    /// Where applications subscribe to the pressure signal.
+    #[must_use]
+    pub fn pressure_socket(&self) -> PathBuf {
+        self.state_dir.join(PRESSURE_SOCKET)
     }
 
     /// What it has written to stderr so far: the log.

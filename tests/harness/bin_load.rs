@@ -2,9 +2,11 @@
 //!
 //! `leak MIB_PER_S` · `hold MIB` · `shmem MIB` · `pagecache MIB_PER_S FILE` · `sawtooth MIB
 //! PERIOD_S` (grows by as much and gives all of it back) · `forks N` (as many short-lived children,
-//! then waits). Enters the cgroup directory in `LOAD_CGROUP` first, takes its
+//! then waits) · `cache MIB SOCKET LOG` (holds so much and gives back what the pressure signal asks
+//! for; writes what it was told and what it freed into the log). Enters the cgroup directory in `LOAD_CGROUP` first, takes its
 //! comm from `argv[0]`, and dies with its parent.
 
+use plimsoll_pressure::{Answer, Bytes, Options};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use std::fs::{self, File};
 use std::io::{Error, ErrorKind, Result, Write as _};
@@ -34,6 +36,7 @@ fn main() -> Result<()> {
         ["pagecache", rate, file] => page_cache(number(rate)?, file),
         ["sawtooth", mib, period] => sawtooth(number(mib)?, number(period)?),
         ["forks", n] => forks(number(n)? as usize),
+        ["cache", mib, socket, log] => cache(number(mib)? as usize, socket, log),
         _ => Err(Error::new(ErrorKind::InvalidInput, format!("what is {words:?}?"))),
     }
 }
@@ -47,6 +50,27 @@ fn take_name(argv0: &[u8]) -> Result<()> {
         return Ok(());
     }
     fs::write("/proc/self/comm", argv0)
+}
+
+/// Each MiB is a mapping of its own, so that what is dropped goes back to the kernel.
+fn cache(mib: usize, socket: &str, log: &str) -> Result<()> {
+    let mut held: Vec<Vec<u8>> = (0..mib).map(|_| touched(MIB)).collect();
+    let mut log = File::create(log)?;
+    let bytes = |blocks: usize| Bytes((blocks * MIB) as u64);
+    let mut options = Options::new(socket, "test-cache", bytes(held.len()));
+    // Only the agent counts here.
+    (options.own, options.watch) = (None, None);
+    let subscriber = options.start()?;
+    while let Some(told) = subscriber.wait() {
+        let wanted = told.reclaim_bytes.unwrap_or_default().0.div_ceil(MIB as u64);
+        let freed = held.len().min(wanted as usize);
+        held.truncate(held.len() - freed);
+        let left = bytes(held.len());
+        let answer = Answer { freed_bytes: bytes(freed), used_bytes: left, can_free_bytes: left };
+        subscriber.ack(&told, answer);
+        writeln!(log, "{} {} {wanted} {freed}", told.scope, told.level)?;
+    }
+    Ok(())
 }
 
 fn rest() -> ! {

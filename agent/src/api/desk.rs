@@ -177,6 +177,28 @@ impl Watch for Desk {
         }
     }
 
+    fn pressure(&self) -> pressure::PressureView {
+        let scope = pressure::ScopeView {
+            scope: format!("cgroup:/{HOSTILE}"),
+            level: "medium".to_owned(),
+            headroom_bytes: Bytes::mib(40),
+            want_bytes: Bytes::mib(20),
+            ..pressure::ScopeView::default()
+        };
+        let subscriber = pressure::SubscriberView {
+            name: HOSTILE.to_owned(),
+            can_free_bytes: Bytes::mib(300),
+            ..pressure::SubscriberView::default()
+        };
+        pressure::PressureView {
+            enabled: true,
+            listening: true,
+            scopes: vec![scope],
+            subscribers: vec![subscriber],
+            ..pressure::PressureView::default()
+        }
+    }
+
     fn own(&self) -> OwnView {
         OwnView {
             version: "0.1.0".to_owned(),

@@ -4,6 +4,7 @@
 //! 200 targets by urgency, 500 cgroups by usage, and gauges say how many were left out.
 
 mod own;
+mod pressure;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -68,6 +69,7 @@ impl Collector for Scrape {
         let mut sheet = Sheet(encoder);
         own::write(&mut sheet, &self.0.own())?;
         own::write_sources(&mut sheet, &self.0.health())?;
+        pressure::write(&mut sheet, &self.0.pressure())?;
         usage::write_node(&mut sheet, &self.0.node())?;
         usage::write_cgroups(&mut sheet, self.0.cgroups())?;
         targets::write(&mut sheet, &self.0.verdicts(None, None))

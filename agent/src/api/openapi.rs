@@ -4,6 +4,7 @@ use super::problem::{self, ParameterError, Problem};
 use super::query::Params;
 use crate::target::TargetKind;
 use crate::verdict::State as VerdictState;
+use crate::view::pressure::PressureEvent;
 use crate::view::{Metric, ProcessOrder};
 use axum::Json;
 use axum::http::Uri;
@@ -34,7 +35,15 @@ const ANYWHERE: [(&str, &str); 5] = [
         (name = "judgement", description = "What is thought of it"),
         (name = "agent", description = "The agent itself")
     ),
-    components(schemas(Problem, ParameterError, ProcessOrder, Metric, TargetKind, VerdictState))
+    components(schemas(
+        Problem,
+        ParameterError,
+        ProcessOrder,
+        Metric,
+        TargetKind,
+        VerdictState,
+        PressureEvent
+    ))
 )]
 struct Preamble;
 

@@ -39,6 +39,7 @@ const ASSETS: &[Asset] = &[
     asset!("/app/format.js", SCRIPT, "app/format.js"),
     asset!("/app/hull.js", SCRIPT, "app/hull.js"),
     asset!("/app/log.js", SCRIPT, "app/log.js"),
+    asset!("/app/pressure.js", SCRIPT, "app/pressure.js"),
     asset!("/app/rows.js", SCRIPT, "app/rows.js"),
     asset!("/app/spark.js", SCRIPT, "app/spark.js"),
     asset!("/app/table.js", SCRIPT, "app/table.js"),

@@ -5,6 +5,7 @@ use super::problem::{ParameterError, Problem};
 use super::query::{Params, moment, step, word};
 use crate::target::{Target, TargetKind};
 use crate::verdict::{State as VerdictState, Verdict};
+use crate::view::pressure::PressureView;
 use crate::view::{
     AlertView, CgroupView, Metric, NodeView, ProcessDetail, ProcessList, ProcessOrder, SeriesQuery,
     SeriesView,
@@ -28,6 +29,15 @@ type Answer<T> = Result<Json<T>, Problem>;
 pub(super) async fn node(State(shared): State<Shared>, uri: Uri) -> Answer<NodeView> {
     Params::of(&uri).finish()?;
     Ok(Json(shared.watch.node()))
+}
+
+/// The pressure signal: how short memory is, who was asked for how much, and what came of it.
+#[utoipa::path(get, path = "/api/v1/pressure", tag = "judgement",
+    responses((status = 200, description = "Scopes, subscribers and the last signals",
+        body = PressureView)))]
+pub(super) async fn pressure(State(shared): State<Shared>, uri: Uri) -> Answer<PressureView> {
+    Params::of(&uri).finish()?;
+    Ok(Json(shared.watch.pressure()))
 }
 
 /// Every cgroup that is watched.

@@ -4,18 +4,21 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::history::persist::{Boot, Journal, JournalError, JournalParams};
 use crate::history::{History, HistoryParams};
+use crate::pressure::Service;
 use crate::sampler::{Health, Node, Sampler, State};
 use crate::sources::Roots;
 use crate::sources::cgroup::Layout;
 use crate::sources::connector::Connector;
 use crate::sources::node::host;
 use crate::sources::oom::OomLog;
-use crate::sources::process::{Redactor, list_pids};
+use crate::sources::process::{Redactor, list_pids, read_cgroup};
 use crate::units::Bytes;
 use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Descriptors of one cgroup that is listened to, at most.
+const FDS_OF_SENSE: usize = 2;
 /// Descriptors left for everything but kept files: sockets, the log, the state directory.
 const FDS_RESERVED: usize = 256;
 
@@ -47,13 +50,16 @@ pub fn assemble(config: Config, state_dir: Option<&Path>) -> Result<Sampler, Ass
     let oom_log = open_oom_log(&roots, &mut health);
     describe_smaps(&config, &mut health);
     health.ok("cpu_budget", "all targets at their own pace");
-    let kept_fds_max = descriptors(&config, &mut health);
+    let descriptors = descriptors(&config, &mut health);
+    let pressure = open_pressure(&config, &roots, cgroup_layout.clone(), clock, &mut health);
     let redactor = Redactor::new(&config.privacy.redact);
     let deep =
         crate::sampler::Deep::start(roots.clone(), redactor).map_err(AssembleError::Thread)?;
     let node = Node::new(host, &mut history, clock.now());
     let mut state = State::new(config, clock, node, history, cgroup_layout, health);
-    state.counters.kept_fds_max = kept_fds_max;
+    state.counters.kept_fds_max = descriptors.kept;
+    state.senses.most = descriptors.senses;
+    state.pressure = pressure;
     Ok(Sampler {
         state: Arc::new(Mutex::new(state)),
         discovery: crate::sampler::Discovery::new(roots.clone(), connector),
@@ -63,6 +69,38 @@ pub fn assemble(config: Config, state_dir: Option<&Path>) -> Result<Sampler, Ass
         journal,
         page_size: Bytes(rustix::param::page_size() as u64),
     })
+}
+
+/// What the descriptors may be used for.
+#[derive(Clone, Copy, Debug)]
+struct Descriptors {
+    /// Files of /proc and cgroups kept open.
+    kept: usize,
+    /// Cgroups that are listened to.
+    senses: usize,
+}
+
+/// The pressure signal. A socket that cannot be had is tried again by the sampler.
+fn open_pressure(
+    config: &Config,
+    roots: &Roots,
+    layout: Option<Arc<Layout>>,
+    clock: Clock,
+    health: &mut Health,
+) -> Service {
+    if !config.pressure.enabled {
+        health.off("pressure", "pressure.enabled = false");
+        return Service::off();
+    }
+    let roots = roots.clone();
+    let locate = move |pid: u32| {
+        let lines = read_cgroup(&roots, pid).ok()?;
+        let path = layout.as_ref()?.path_of(lines.memory.as_deref(), lines.unified.as_deref())?;
+        Some(path.into_owned())
+    };
+    let now = clock.now();
+    let epoch = u64::try_from(clock.unix_ms(now)).unwrap_or(1);
+    Service::new(&config.pressure, epoch, Arc::new(locate), now)
 }
 
 fn check_proc(roots: &Roots) -> Result<(), AssembleError> {
@@ -159,7 +197,7 @@ fn describe_smaps(config: &Config, health: &mut Health) {
 }
 
 /// Raises the soft limit of descriptors to the hard one and says how many may be kept.
-fn descriptors(config: &Config, health: &mut Health) -> usize {
+fn descriptors(config: &Config, health: &mut Health) -> Descriptors {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -168,7 +206,12 @@ fn descriptors(config: &Config, health: &mut Health) -> usize {
         Err(_) => limit.current,
     };
     let open_max = open_max.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
-    let kept = config.sampling.kept_fds_max.min(open_max.saturating_sub(FDS_RESERVED));
+    let subscribers = if config.pressure.enabled { config.pressure.subscribers_max } else { 0 };
+    let room = open_max.saturating_sub(FDS_RESERVED);
+    // Where descriptors are few, sampling comes first: the senses are a help beside it.
+    let senses = config.sampling.senses_max.min(room / 8);
+    let kept = room.saturating_sub(senses * FDS_OF_SENSE).saturating_sub(subscribers.min(room / 4));
+    let kept = config.sampling.kept_fds_max.min(kept);
     health.ok("descriptors", format!("up to {kept} files kept open"));
-    kept
+    Descriptors { kept, senses }
 }

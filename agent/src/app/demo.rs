@@ -99,6 +99,8 @@ pub fn run(settings: DemoSettings, out: &mut impl Write) -> Result<bool, DemoErr
 async fn play(settings: DemoSettings, out: &mut impl Write) -> Result<bool, DemoError> {
     let mut config = Config::default();
     config.history.persist = false;
+    // Its programs subscribe to nothing, and the socket may be another agent's.
+    config.pressure.enabled = false;
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|e| DemoError::Listen(settings.listen, e))?;

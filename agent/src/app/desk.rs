@@ -1,6 +1,7 @@
 //! What the API may ask: copies out of the shared state into the documents of [`crate::view`].
 
 mod node_view;
+mod pressure;
 mod rows;
 mod series;
 
@@ -82,6 +83,10 @@ impl Watch for Desk {
 
     fn own(&self) -> OwnView {
         super::own::own(&self.state.lock())
+    }
+
+    fn pressure(&self) -> crate::view::pressure::PressureView {
+        pressure::pressure(&self.state.lock())
     }
 
     fn events_since(&self, after: u64) -> Vec<Event> {

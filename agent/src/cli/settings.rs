@@ -30,6 +30,10 @@ pub struct RunArgs {
     /// Where the node's /sys is mounted [env: PLIMSOLL_SYS_ROOT]
     #[arg(long, value_name = "DIR", value_parser = by_key("sys_root"))]
     pub sys_root: Option<String>,
+    /// Unix socket at which applications subscribe to the pressure signal
+    /// [env: PLIMSOLL_PRESSURE_SOCKET]
+    #[arg(long, value_name = "PATH", value_parser = by_key("pressure.socket"))]
+    pub pressure_socket: Option<String>,
     /// Read everything this often, whatever its urgency, as in 1s [env: PLIMSOLL_INTERVAL]
     #[arg(long, value_name = "DURATION", value_parser = by_key("sampling.interval"))]
     pub interval: Option<String>,
@@ -50,6 +54,7 @@ impl RunArgs {
             ("state_dir", &self.state_dir),
             ("proc_root", &self.proc_root),
             ("sys_root", &self.sys_root),
+            ("pressure.socket", &self.pressure_socket),
             ("sampling.interval", &self.interval),
             ("log.format", &self.log_format),
             ("log.level", &self.log_level),

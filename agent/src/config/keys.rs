@@ -4,6 +4,8 @@
 //! flag (`PLIMSOLL_SAMPLING_CPU_BUDGET`). Other variables of that prefix are left alone, because
 //! Kubernetes sets `PLIMSOLL_PORT` and the like for a Service of this name.
 
+pub mod pressure;
+
 pub use super::field::{At, Field, Raw, Read};
 
 use super::{CmdlineMode, Config, LogFormat};
@@ -255,6 +257,14 @@ pub static KEYS: &[Key] = &[
         who: "Almost nobody.",
     },
     Key {
+        path: "sampling.senses_max",
+        flag: None,
+        field: Field::Count { at: |c| &mut c.sampling.senses_max, range: 0..=1024 },
+        doc: "Cgroups whose own events wake the agent, those nearest to their limits first.",
+        edges: "0: none, and not the node's stalls. Each costs a descriptor or two.",
+        who: "Nodes with more containers near their limits than this.",
+    },
+    Key {
         path: "history.ram_budget",
         flag: None,
         field: Field::Size {
@@ -324,6 +334,18 @@ pub static KEYS: &[Key] = &[
         edges: "At most alerts.oom_horizon.",
         who: "Teams that need longer than this to act.",
     },
+    pressure::ENABLED,
+    pressure::SOCKET,
+    pressure::BELL,
+    pressure::DRY_RUN,
+    pressure::HEADROOM_LOW,
+    pressure::HEADROOM_MEDIUM,
+    pressure::HEADROOM_CRITICAL,
+    pressure::DEADLINE,
+    pressure::ALLOWED_UIDS,
+    pressure::ALLOWED_GIDS,
+    pressure::MODE,
+    pressure::SUBSCRIBERS_MAX,
     Key {
         path: "privacy.cmdline",
         flag: None,

@@ -213,6 +213,15 @@ impl Loading {
             let what = "is longer than alerts.oom_horizon, beyond which nothing is told";
             self.contradiction("alerts.imminent", "alerts.oom_horizon", what);
         }
+        let pressure = &config.pressure;
+        if pressure.headroom_medium > pressure.headroom_low {
+            let what = "is above pressure.headroom_low";
+            self.contradiction("pressure.headroom_medium", "pressure.headroom_low", what);
+        }
+        if pressure.headroom_critical > pressure.headroom_medium {
+            let what = "is above pressure.headroom_medium";
+            self.contradiction("pressure.headroom_critical", "pressure.headroom_medium", what);
+        }
         if !config.http.listen.ip().to_canonical().is_loopback() && !config.http.insecure {
             let what = format!(
                 "{} can be reached by others and the API asks for no password: listen on a \

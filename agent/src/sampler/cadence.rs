@@ -30,6 +30,8 @@ pub struct Pace {
     pub suspect: bool,
     /// 1 unless the agent is over its CPU budget.
     pub shed_factor: f64,
+    /// Whatever its own pace, it is wanted this soon.
+    pub no_later: Option<Duration>,
 }
 
 /// The interval to the next reading.
@@ -42,6 +44,11 @@ pub fn next_interval(limits: &Sampling, pace: &Pace) -> Duration {
     if let Some(forced) = limits.interval {
         return stretch(forced, pace.shed_factor, limits.interval_max.max(forced));
     }
+    let own = own_interval(limits, pace);
+    pace.no_later.map_or(own, |soon| own.min(soon))
+}
+
+fn own_interval(limits: &Sampling, pace: &Pace) -> Duration {
     let growing = pace.grown > GROWN;
     let doubled = pace.previous.max(FIRST_INTERVAL) * 2;
     if !growing && !pace.suspect {
@@ -86,6 +93,7 @@ mod tests {
         eta_p10: None,
         suspect: false,
         shed_factor: 1.0,
+        no_later: None,
     };
 
     fn interval(pace: Pace) -> Duration {
@@ -130,6 +138,14 @@ mod tests {
         assert_eq!(interval(quiet), Duration::from_secs(8));
         let growing = Pace { shed_factor: 4.0, grown: Bytes::mib(1), ..QUIET };
         assert_eq!(interval(growing), interval(Pace { shed_factor: 1.0, ..growing }));
+    }
+
+    #[test]
+    fn who_is_wanted_sooner_comes_sooner_and_nobody_comes_later_for_it() {
+        let wanted = Pace { no_later: Some(Duration::from_millis(500)), ..QUIET };
+        assert_eq!(interval(wanted), Duration::from_millis(500));
+        let runaway = Pace { grown: Bytes::mib(9), headroom: Some(Bytes::mib(1)), ..wanted };
+        assert_eq!(interval(runaway), Duration::from_millis(100));
     }
 
     #[test]

@@ -30,6 +30,12 @@ pub struct Cgroup {
     pub processes: usize,
     pub standing: Standing,
     pub seen_at: Stamp,
+    /// When a sense last spoke of it, for as long as that matters.
+    pub roused_at: Option<Stamp>,
+    /// The kernel tells us of its events.
+    pub listened_to: bool,
+    /// Its limit binds a subscriber of the pressure signal.
+    pub pressed: bool,
 }
 
 impl Cgroup {
@@ -44,7 +50,8 @@ impl Cgroup {
     }
 
     /// What the kernel could not get back by reclaim, usage where that is not known.
-    fn held(&self) -> Bytes {
+    #[must_use]
+    pub fn held(&self) -> Bytes {
         self.usage.as_ref().map_or(Bytes::ZERO, |u| u.unreclaimable().unwrap_or(u.usage))
     }
 }
@@ -100,6 +107,9 @@ impl Cgroups {
             processes: 0,
             standing: Standing::default(),
             seen_at: now,
+            roused_at: None,
+            listened_to: false,
+            pressed: false,
         });
         self.by_path.insert(Arc::clone(path), index);
         index

@@ -5,7 +5,7 @@ use super::budget::Shed;
 use super::state::State;
 use super::sweep::enter_cgroup;
 use super::thread::{Run, thread_cpu};
-use super::{judging, kills, node};
+use super::{judging, kills, node, pressing};
 use crate::clock::Stamp;
 use crate::sources::ReadError;
 use crate::sources::node::{Quick, read_quick};
@@ -72,6 +72,7 @@ impl Run {
             kills::counted(state, self.vmstat_kills, killed, now);
         }
         self.vmstat_kills = killed.or(self.vmstat_kills);
+        pressing::node(state, now);
         let tick = state.wheel.tick_at(now);
         if state.node.track.judge_due <= tick {
             judging::judge_node(state, now);

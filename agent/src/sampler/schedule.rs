@@ -50,6 +50,7 @@ impl Track {
             eta_p10: eta.and_then(|s| Duration::try_from_secs_f64(s.max(0.0)).ok()),
             suspect: standing.is_suspect(),
             shed_factor,
+            no_later: None,
         }
     }
 

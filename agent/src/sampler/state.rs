@@ -1,11 +1,13 @@
 //! All that the agent knows at this moment, under one lock.
 
+use super::senses::Report;
 use super::wheel::{Due, Tick, Wheel};
 use super::{Cgroups, EventLog, Health, Node, Processes, Workloads};
 use crate::alert::Alerts;
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::history::{History, SeriesId, Split};
+use crate::pressure::Service;
 use crate::sources::cgroup::Layout;
 use crate::target::ProcessId;
 use crate::verdict::{Params, Scratch};
@@ -81,6 +83,18 @@ impl Counters {
     }
 }
 
+/// What is known of the senses.
+#[derive(Clone, Debug, Default)]
+pub struct Listening {
+    pub report: Report,
+    /// Cgroups that may be listened to.
+    pub most: usize,
+    /// Words heard, by sense.
+    pub heard: BTreeMap<&'static str, u64>,
+    /// Words that there was no room for.
+    pub dropped: u64,
+}
+
 #[derive(Debug)]
 pub struct State {
     pub clock: Clock,
@@ -100,6 +114,10 @@ pub struct State {
     pub workloads: Workloads,
     pub history: History,
     pub alerts: Alerts,
+    pub pressure: Service,
+    /// Cgroups above subscribers.
+    pub pressed: Vec<u32>,
+    pub senses: Listening,
     pub events: EventLog,
     pub health: Health,
     pub counters: Counters,
@@ -132,6 +150,9 @@ impl State {
             workloads: Workloads::default(),
             history,
             alerts: Alerts::new(&config.alerts),
+            pressure: Service::off(),
+            pressed: Vec::new(),
+            senses: Listening::default(),
             events: EventLog::default(),
             health,
             counters: Counters { shed_factor: 1.0, ..Counters::default() },

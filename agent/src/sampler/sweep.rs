@@ -3,11 +3,12 @@
 use super::cadence::{FIRST_INTERVAL, Pace, next_interval};
 use super::cgroups::{self, Cgroup};
 use super::discovery::retire;
-use super::judging;
+use super::hurry::Hurry;
 use super::processes::{Particulars, Process, Reading};
 use super::schedule::{CHANGED_JUDGED_WITHIN, Change};
 use super::state::State;
 use super::wheel::{Due, Tick};
+use super::{judging, pressing};
 use crate::clock::Stamp;
 use crate::history::Split;
 use crate::sources::cgroup::{self, read_details, read_usage_at};
@@ -156,6 +157,7 @@ fn pass_by(state: &mut State, index: u32, now: Stamp) {
         eta_p10: None,
         suspect: false,
         shed_factor: state.counters.shed_factor,
+        no_later: None,
     };
     let interval = next_interval(&state.config.sampling, &pace);
     let due = state.schedule(Due::Process(index), now, interval);
@@ -290,6 +292,7 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
             state.history.push(cgroup.track.series, now, cgroup.track.split);
             cgroup.standing.see(now, &cgroup.track.split, &state.params);
             state.counters.sampled("cgroup", 1);
+            pressing::cgroup(state, index, now);
             reschedule_cgroup(state, &layout, index, Change::NONE, now);
             return;
         }
@@ -327,6 +330,7 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
     if judge {
         judging::judge_cgroup(state, index, now);
     }
+    pressing::cgroup(state, index, now);
     reschedule_cgroup(state, &layout, index, Change::of(before, split), now);
 }
 
@@ -357,8 +361,10 @@ fn reschedule_cgroup(
     let ceiling = state.cgroups.ceiling(index);
     let headroom = ceiling.and_then(|c| c.headroom).or(state.node.headroom);
     let shed = state.counters.shed_factor;
+    let no_later = hurry_of(state, layout, index, now);
     let Some(cgroup) = state.cgroups.get_mut(index) else { return };
     let pace = cgroup.track.pace(&cgroup.standing, change, headroom, shed, now);
+    let pace = Pace { no_later, ..pace };
     let interval = next_interval(&state.config.sampling, &pace).min(CGROUP_INTERVAL_MAX);
     let counters = &mut state.counters;
     if interval < KEPT_BELOW
@@ -376,6 +382,32 @@ fn reschedule_cgroup(
     if let Some(cgroup) = state.cgroups.get_mut(index) {
         cgroup.track.place(interval, due, now);
     }
+}
+
+/// How soon a cgroup is wanted again whatever its own pace; forgets a sense's word that is over.
+fn hurry_of(
+    state: &mut State,
+    layout: &cgroup::Layout,
+    index: u32,
+    now: Stamp,
+) -> Option<Duration> {
+    let cgroup = state.cgroups.get(index)?;
+    if cgroup.roused_at.is_none() && !cgroup.listened_to && !cgroup.pressed {
+        return None;
+    }
+    let hurry = Hurry {
+        limit: cgroup.ceiling.limit,
+        headroom: cgroup.ceiling.headroom,
+        roused_at: cgroup.roused_at,
+        looked_at: cgroup.listened_to && !layout.has_thresholds(),
+        pressed: cgroup.pressed.then(|| pressing::interval(state, &cgroup.path)).flatten(),
+    };
+    if !hurry.is_roused(now)
+        && let Some(cgroup) = state.cgroups.get_mut(index)
+    {
+        cgroup.roused_at = None;
+    }
+    hurry.no_later(state.config.sampling.interval_min, now)
 }
 
 /// Enters a cgroup that the walk found.

@@ -3,10 +3,11 @@
 use super::budget::Shedder;
 use super::deep::Deep;
 use super::discovery::Discovery;
-use super::judging;
+use super::senses::{MESSAGES_MAX, Message, Senses};
 use super::state::State;
 use super::sweep::{Readers, sweep};
 use super::wheel::{Due, Tick};
+use super::{judging, pressing};
 use crate::clock::Stamp;
 use crate::history::persist::Journal;
 use crate::sources::Roots;
@@ -16,7 +17,7 @@ use crate::view::SourceState;
 use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -24,6 +25,8 @@ use tokio::sync::oneshot;
 const SLEEP_MAX: Duration = Duration::from_millis(500);
 /// A wall clock that moved by more than this between two flushes was set, not steered.
 const CLOCK_STEP_MS: i64 = 1000;
+/// How often it is chosen anew which cgroups the senses listen to.
+const PLAN_EVERY: Duration = Duration::from_secs(2);
 /// Readings made under one hold of the lock.
 const BATCH: usize = 512;
 
@@ -64,6 +67,7 @@ pub(super) struct Timetable {
     pub(super) pss: Periodic,
     pub(super) flush: Periodic,
     pub(super) expire: Periodic,
+    pub(super) plan: Periodic,
 }
 
 /// Everything the thread owns; what the API may see is in the shared [`State`].
@@ -81,7 +85,7 @@ pub struct Sampler {
 /// Ends the sampler when told to; the last flush is done when [`SamplerHandle::stop`] returns.
 #[derive(Debug)]
 pub struct SamplerHandle {
-    stop: Sender<()>,
+    stop: SyncSender<Message>,
     thread: std::thread::JoinHandle<()>,
     ended: oneshot::Receiver<()>,
 }
@@ -96,7 +100,7 @@ impl SamplerHandle {
 
     pub fn stop(self) {
         // Either call fails only if the thread is gone already.
-        let _ = self.stop.send(());
+        let _ = self.stop.send(Message::Stop);
         let _ = self.thread.join();
     }
 }
@@ -106,22 +110,41 @@ impl SamplerHandle {
 /// # Errors
 /// When the thread cannot be made.
 pub fn start(sampler: Sampler) -> std::io::Result<SamplerHandle> {
-    let (stop, stopped) = channel();
+    let (stop, messages) = sync_channel(MESSAGES_MAX);
+    let senses = start_senses(&sampler, &stop);
     let (alive, ended) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("plimsoll-sampler".into())
         .stack_size(512 * 1024)
         .spawn(move || {
             let _alive: oneshot::Sender<()> = alive;
-            Run::new(sampler).until(&stopped);
+            Run::new(sampler, senses).until(&messages);
         })?;
     Ok(SamplerHandle { stop, thread, ended })
 }
 
+/// The early senses, unless they are switched off or cannot be had.
+fn start_senses(sampler: &Sampler, to: &SyncSender<Message>) -> Option<Senses> {
+    let mut state = sampler.state.lock();
+    if state.senses.most == 0 {
+        state.health.off("senses", "sampling.senses_max = 0, or too few descriptors");
+        return None;
+    }
+    let layout = state.cgroup_layout.clone();
+    match Senses::start(sampler.roots.clone(), layout, state.clock, to.clone()) {
+        Ok(senses) => Some(senses),
+        Err(why) => {
+            state.health.degraded("senses", "nothing", why.to_string());
+            None
+        }
+    }
+}
+
 pub(super) struct Run {
     pub(super) sampler: Sampler,
+    pub(super) senses: Option<Senses>,
     pub(super) timetable: Timetable,
-    readers: Readers,
+    pub(super) readers: Readers,
     pub(super) shedder: Shedder,
     due: Vec<(Tick, Due)>,
     pub(super) paths: Vec<Arc<str>>,
@@ -138,7 +161,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    fn new(sampler: Sampler) -> Self {
+    fn new(sampler: Sampler, senses: Option<Senses>) -> Self {
         let state = sampler.state.lock();
         let now = state.clock.now();
         let config = &state.config;
@@ -160,12 +183,14 @@ impl Run {
                 now.plus(config.history.flush_interval),
             ),
             expire: Periodic::new(Duration::from_secs(60), now),
+            plan: Periodic::new(PLAN_EVERY, now.plus(Duration::from_secs(1))),
         };
         let shedder = Shedder::new(config.sampling.cpu_budget);
         let page_size = sampler.page_size;
         drop(state);
         Self {
             sampler,
+            senses,
             timetable,
             readers: Readers { page_size, buffer: Vec::with_capacity(8192) },
             shedder,
@@ -182,14 +207,21 @@ impl Run {
         }
     }
 
-    fn until(mut self, stopped: &Receiver<()>) {
+    fn until(mut self, messages: &Receiver<Message>) {
         loop {
             let wait = self.tick();
-            match stopped.recv_timeout(wait) {
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+            let first = match messages.recv_timeout(wait) {
+                Ok(message) => message,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            let waiting = messages.try_iter().take(MESSAGES_MAX);
+            if std::iter::once(first).chain(waiting).any(|message| self.heed(message)) {
+                break;
             }
         }
+        // Before the last flush: whoever speaks now speaks to nobody.
+        self.senses = None;
         let shared = Arc::clone(&self.sampler.state);
         let mut state = shared.lock();
         let now = state.clock.now();
@@ -218,12 +250,15 @@ impl Run {
         if more || self.sampler.discovery.behind {
             Duration::ZERO
         } else {
-            state.wheel.idle_for(after, SLEEP_MAX)
+            let most = state.pressure.pause().unwrap_or(SLEEP_MAX);
+            state.wheel.idle_for(after, SLEEP_MAX).min(most)
         }
     }
 
     fn periodic(&mut self, state: &mut State, now: Stamp) {
-        if self.timetable.quick.due(now) {
+        let since = now.since(state.node.track.read_at);
+        let hurried = state.pressure.node_interval().is_some_and(|interval| since >= interval);
+        if self.timetable.quick.due(now) || hurried {
             self.read_node(state, now);
         }
         if self.timetable.slow.due(now) {
@@ -232,7 +267,14 @@ impl Run {
         if self.timetable.second.due(now) {
             self.hear_kills(state, now);
             self.expire_alerts(state, now);
+            pressing::second(state, now);
             Self::descriptor_health(state);
+        }
+        if state.pressure.engine().is_waiting() {
+            pressing::hear(state, now);
+        }
+        if self.timetable.plan.due(now) {
+            self.plan_senses(state);
         }
         if self.timetable.account.due(now) {
             self.account(state, now);

@@ -5,8 +5,8 @@
 //! which change seldom; [`limit`] finds the limit that really binds. Input is the cgroup
 //! filesystem under the sys root and `self/mountinfo` under the proc root.
 //!
-//! Writes nothing into a cgroup, makes none, follows no symlink and never asks which processes
-//! are in one to learn their names.
+//! Changes nothing of a cgroup, makes none, follows no symlink and never asks which processes
+//! are in one to learn their names. What [`Notices`] writes only asks to be told of events.
 
 mod details;
 mod files;
@@ -14,6 +14,7 @@ mod kept;
 pub mod layout;
 pub mod limit;
 pub mod mountinfo;
+mod notices;
 pub mod stat;
 #[cfg(test)]
 mod testbed;
@@ -25,6 +26,7 @@ pub use details::{Details, read_details};
 pub use kept::{Kept, read_usage_at};
 pub use layout::{Layout, Version};
 pub use limit::{Tightest, tightest};
+pub use notices::{Notice, Notices};
 pub use walk::Walked;
 
 use crate::units::Bytes;

@@ -28,7 +28,7 @@ pub mod statm;
 pub mod status;
 mod text;
 
-pub use cgroup::CgroupPaths;
+pub use cgroup::{CgroupPaths, read_cgroup};
 pub use cmdline::Redactor;
 pub use deep::{read_cmdline, read_smaps_rollup};
 pub use details::{Details, read_details};

@@ -1,7 +1,11 @@
 //! Pressure stall information: the share of time in which tasks waited for memory.
 //!
 //! Reads one PSI file, of the node (`/proc/pressure/memory`) or of a cgroup (`memory.pressure`);
-//! both have one form. Sets no triggers and keeps no history.
+//! both have one form. Keeps no history; [`trigger`] lets the kernel say when there is some.
+
+mod trigger;
+
+pub use trigger::Trigger;
 
 use super::{Malformed, ReadError, read_bounded};
 use std::path::Path;

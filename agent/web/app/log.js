@@ -61,7 +61,8 @@ export function alertCard(alert, withTarget = true) {
   );
 }
 
-export function alertsPage() {
+/** `beside`: what else concerns whoever is alarmed, `{ element, needs, update }`. */
+export function alertsPage(beside) {
   const firing = h("ul", { class: "cards" });
   const resolved = h("ul", { class: "cards" });
   const none = h("p", { class: "empty" }, "Nothing is firing. She rides high.");
@@ -72,12 +73,15 @@ export function alertsPage() {
     h("h1", { id: "alerts-title" }, "Alerts"),
     none,
     firing,
+    beside.element,
     past,
   );
   return {
     element,
-    needs: [],
-    update({ alerts }) {
+    needs: beside.needs,
+    update(data) {
+      const { alerts } = data;
+      beside.update(data);
       const sorted = orderAlerts(alerts);
       renew(
         firing,
@@ -143,6 +147,7 @@ function eventLine({ at, event, data }) {
 /** What happened, as a line for people. */
 function sentence(kind, data) {
   if (kind === "verdict" && data.target) return verdictSentence(data);
+  if (kind === "pressure" && data.what) return pressureSentence(data);
   if (kind === "alert" && data.name) {
     const link = data.target
       ? h("a", { href: targetHref(data.target) }, foreign(data.summary || data.name))
@@ -150,6 +155,19 @@ function sentence(kind, data) {
     return [h("b", {}, data.firing ? "firing " : "resolved "), link];
   }
   return [foreign(typeof data === "string" ? data : plain(data))];
+}
+
+function pressureSentence(data) {
+  if (data.what === "level") {
+    const text = `${data.level}, ${bytes(data.headroom_bytes)} left, ${data.cause}`;
+    return [foreign(data.scope), h("span", { class: "quiet" }, " ", foreign(text))];
+  }
+  const asked = bytes(data.asked_bytes);
+  const text =
+    data.what === "asked"
+      ? `asked for ${asked} at ${data.level}`
+      : `${data.outcome}: ${bytes(data.freed_bytes ?? 0)} of ${asked}`;
+  return [foreign(data.subscriber), h("span", { class: "quiet" }, " ", foreign(text))];
 }
 
 function verdictSentence(verdict) {

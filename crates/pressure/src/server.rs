@@ -17,7 +17,7 @@ pub use listener::BindError;
 pub use peer::{Credentials, Policy, cgroup_of};
 pub use registry::{Counters, Event, Left, Limits, Subscriber, SubscriberId};
 
-use crate::frame::Word;
+use crate::frame::{CgroupPath, Word};
 use crate::own::Own;
 use crate::units::{Bytes, Epoch, Seq};
 use bells::Bells;
@@ -115,6 +115,18 @@ impl Server {
         self.shared.bells.lock().hear(word, now);
         self.shared.changed.send_replace(());
         seq
+    }
+
+    /// Alarms those whom the word concerns and who know systemd's protocol only, whether there are
+    /// subscribers or not.
+    pub fn ring(&self, word: &Word) {
+        self.shared.bells.lock().hear(word, self.shared.started.elapsed());
+    }
+
+    /// Where those are who wait for an alarm; None: it cannot be seen from here.
+    #[must_use]
+    pub fn bell_cgroups(&self) -> Vec<Option<CgroupPath>> {
+        self.shared.bells.lock().cgroups().map(Option::<&CgroupPath>::cloned).collect()
     }
 
     /// Alarms given to those who only know systemd's protocol.

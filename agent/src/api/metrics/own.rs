@@ -104,6 +104,18 @@ fn write_sampling(sheet: &mut Sheet<'_>, own: &OwnView) -> fmt::Result {
         own.connector_overruns_total as f64,
     )?;
     sheet.gauge(
+        "senses_cgroups",
+        "Cgroups whose own events wake the sampler.",
+        own.senses_cgroups as f64,
+    )?;
+    let heard = own.senses_total.iter().map(|(s, n)| (vec![("sense", s.as_str())], *n as f64));
+    sheet.family(Counter, "senses_wakes", "Times that a sense woke the sampler.", heard)?;
+    sheet.counter(
+        "senses_dropped",
+        "Words of senses that the sampler had no room for.",
+        own.senses_dropped_total as f64,
+    )?;
+    sheet.gauge(
         "sampler_shed_factor",
         "How much rarer the least urgent targets are read to keep the CPU budget; 1 is nothing.",
         own.shed_factor,

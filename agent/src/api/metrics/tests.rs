@@ -73,6 +73,12 @@ fn the_exposition_is_escaped_and_leaves_out_what_is_not_known() {
     # HELP plimsoll_connector_overruns Times that the kernel dropped process events because the agent read them too slowly.
     # TYPE plimsoll_connector_overruns counter
     plimsoll_connector_overruns_total 0.0
+    # HELP plimsoll_senses_cgroups Cgroups whose own events wake the sampler.
+    # TYPE plimsoll_senses_cgroups gauge
+    plimsoll_senses_cgroups 0.0
+    # HELP plimsoll_senses_dropped Words of senses that the sampler had no room for.
+    # TYPE plimsoll_senses_dropped counter
+    plimsoll_senses_dropped_total 0.0
     # HELP plimsoll_sampler_shed_factor How much rarer the least urgent targets are read to keep the CPU budget; 1 is nothing.
     # TYPE plimsoll_sampler_shed_factor gauge
     plimsoll_sampler_shed_factor 1.0
@@ -90,6 +96,51 @@ fn the_exposition_is_escaped_and_leaves_out_what_is_not_known() {
     plimsoll_source_up{source="process"} 1.0
     plimsoll_source_up{source="smaps"} 0.0
     plimsoll_source_up{source="oom_log"} 0.0
+    # HELP plimsoll_pressure_listening 1 if applications can subscribe.
+    # TYPE plimsoll_pressure_listening gauge
+    plimsoll_pressure_listening 1.0
+    # HELP plimsoll_pressure_dry_run 1 if nobody is asked for anything.
+    # TYPE plimsoll_pressure_dry_run gauge
+    plimsoll_pressure_dry_run 0.0
+    # HELP plimsoll_pressure_subscribers Applications that subscribe.
+    # TYPE plimsoll_pressure_subscribers gauge
+    plimsoll_pressure_subscribers 1.0
+    # HELP plimsoll_pressure_can_free_bytes What they say they could free.
+    # TYPE plimsoll_pressure_can_free_bytes gauge
+    plimsoll_pressure_can_free_bytes 314572800.0
+    # HELP plimsoll_pressure_level How short memory is: 0 none, 1 low, 2 medium, 3 critical.
+    # TYPE plimsoll_pressure_level gauge
+    plimsoll_pressure_level{scope="cgroup:/a\"b\\c\nd</script>�<ESC>[31m"} 2.0
+    # HELP plimsoll_pressure_headroom_bytes Limit - what reclaim cannot free.
+    # TYPE plimsoll_pressure_headroom_bytes gauge
+    plimsoll_pressure_headroom_bytes{scope="cgroup:/a\"b\\c\nd</script>�<ESC>[31m"} 41943040.0
+    # HELP plimsoll_pressure_want_bytes Wanted back, what is under way included.
+    # TYPE plimsoll_pressure_want_bytes gauge
+    plimsoll_pressure_want_bytes{scope="cgroup:/a\"b\\c\nd</script>�<ESC>[31m"} 20971520.0
+    # HELP plimsoll_pressure_asks Times that a subscriber was asked for memory.
+    # TYPE plimsoll_pressure_asks counter
+    plimsoll_pressure_asks_total 0.0
+    # HELP plimsoll_pressure_asked_bytes Memory asked for.
+    # TYPE plimsoll_pressure_asked_bytes counter
+    plimsoll_pressure_asked_bytes_total 0.0
+    # HELP plimsoll_pressure_freed_bytes Memory freed, as subscribers say.
+    # TYPE plimsoll_pressure_freed_bytes counter
+    plimsoll_pressure_freed_bytes_total 0.0
+    # HELP plimsoll_pressure_seen_bytes Of that, what the headroom showed.
+    # TYPE plimsoll_pressure_seen_bytes counter
+    plimsoll_pressure_seen_bytes_total 0.0
+    # HELP plimsoll_pressure_late Asks not answered by their deadline.
+    # TYPE plimsoll_pressure_late counter
+    plimsoll_pressure_late_total 0.0
+    # HELP plimsoll_pressure_connections Connections taken.
+    # TYPE plimsoll_pressure_connections counter
+    plimsoll_pressure_connections_total 0.0
+    # HELP plimsoll_pressure_refused Connections turned away.
+    # TYPE plimsoll_pressure_refused counter
+    plimsoll_pressure_refused_total 0.0
+    # HELP plimsoll_pressure_closed Connections closed for what they did or did not.
+    # TYPE plimsoll_pressure_closed counter
+    plimsoll_pressure_closed_total 0.0
     # HELP plimsoll_node_mem_total_bytes MemTotal.
     # TYPE plimsoll_node_mem_total_bytes gauge
     plimsoll_node_mem_total_bytes 4294967296.0

@@ -114,6 +114,7 @@ pub(super) fn cgroup(state: &State, cgroup: &Cgroup) -> CgroupView {
         events: details.map(|d| d.events.clone()).unwrap_or_default(),
         psi: details.and_then(|d| d.psi.as_ref()).map(psi),
         processes: cgroup.processes,
+        listened_to: cgroup.listened_to,
         judgement: judgement(&cgroup.standing, state.clock.now()),
     }
 }

@@ -34,6 +34,12 @@ pub(super) fn all(facts: &Facts) -> Vec<Check> {
             "says whether tasks already wait for memory",
             "a kernel from 4.20 with CONFIG_PSI; boot with psi=1 if it is off by default",
         ),
+        seen(
+            "early senses",
+            &facts.senses,
+            "the kernel wakes the agent when memory gets short, else it is seen at the next look",
+            "run as root, with /proc/pressure and the cgroup files writable",
+        ),
         others_memory(facts.others_memory),
         seen(
             "process events",

@@ -20,6 +20,7 @@ pub(super) struct Facts {
     pub(super) release: String,
     pub(super) cgroups: Result<String, String>,
     pub(super) psi: Result<String, String>,
+    pub(super) senses: Result<String, String>,
     /// Processes that can be listed.
     pub(super) processes: Result<usize, String>,
     pub(super) meminfo: Result<String, String>,
@@ -73,6 +74,7 @@ impl Facts {
             release: rustix::system::uname().release().to_string_lossy().into_owned(),
             cgroups: probes::cgroups(roots),
             psi: probes::psi(&roots.proc.join("pressure/memory")),
+            senses: probes::senses(roots),
             processes: processes(&roots.proc).map(|pids| pids.len()),
             meminfo: text("meminfo"),
             others_memory: others_memory(&roots.proc),

@@ -1,4 +1,4 @@
-//! The four probes that are the sources' own business.
+//! The five probes that are the sources' own business.
 //!
 //! Each answers in words what it sees, or why it sees nothing.
 
@@ -23,6 +23,19 @@ pub(super) fn connector() -> Seen {
 /// Where OOM kills can be read.
 pub(super) fn oom_log(roots: &Roots) -> Seen {
     OomLog::open(roots).map(|log| log.how().into()).map_err(|why| why.to_string())
+}
+
+/// Whether the kernel says by itself when memory gets short.
+pub(super) fn senses(roots: &Roots) -> Seen {
+    let layout = Layout::detect(roots).map_err(|why| why.to_string())?;
+    if !layout.may_ask() {
+        return Err("cgroup.event_control cannot be written".into());
+    }
+    let node = pressure::Trigger::arm(&roots.proc.join("pressure/memory"));
+    let node = node.map_err(|why| why.to_string())?.describe();
+    let cgroups =
+        if layout.has_thresholds() { "usage thresholds of cgroups" } else { "memory.events" };
+    Ok(format!("the node's {node}; {cgroups}"))
 }
 
 /// Whether the kernel measures memory pressure.

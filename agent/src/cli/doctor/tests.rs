@@ -9,6 +9,7 @@ fn healthy() -> Facts {
         release: "6.18.44-test".into(),
         cgroups: Ok("v2 at /sys/fs/cgroup".into()),
         psi: Ok("/proc/pressure/memory".into()),
+        senses: Ok("the node's stalls within 1 s; memory.events".into()),
         processes: Ok(312),
         meminfo: Ok("MemTotal:       8000000 kB\nSwapTotal:            0 kB\n".into()),
         others_memory: Others { readable: 9, ..Others::default() },
@@ -110,5 +111,5 @@ fn a_bad_configuration_is_one_failed_check_among_the_others() {
     assert_eq!(told["checks"][0]["level"], "fail");
     let what = told["checks"][0]["what"].as_str().unwrap();
     assert!(what.contains("p.toml:1:1: nonsense") && what.contains("p.toml:3:10: http.listen"));
-    assert_eq!(told["checks"].as_array().unwrap().len(), 13);
+    assert_eq!(told["checks"].as_array().unwrap().len(), 14);
 }

@@ -131,7 +131,10 @@ fn some_value(field: &Field, seed: u64, word: &str) -> Option<Raw> {
         Field::Path(_) | Field::PathOrUnset { .. } => Raw::Text(format!("/{word}")),
         Field::Choice { names, .. } => Raw::Text(names[seed as usize % names.len()].into()),
         Field::Text { .. } => return None,
-        Field::List { .. } => Raw::List(vec![Raw::Text(format!("h{}", seed % 1000))]),
+        Field::List { good, .. } => {
+            let (name, number) = (format!("h{}", seed % 1000), (seed % 1000).to_string());
+            Raw::List(vec![Raw::Text(if good(&name) { name } else { number })])
+        }
     })
 }
 

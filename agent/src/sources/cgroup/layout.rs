@@ -91,6 +91,19 @@ impl Layout {
         matches!(self.version, Version::V2)
     }
 
+    /// Whether the kernel tells when usage crosses a threshold: v1 does.
+    #[must_use]
+    pub const fn has_thresholds(&self) -> bool {
+        !self.is_v2()
+    }
+
+    /// Whether we may ask to be told of thresholds; on v2 there is nothing to ask for.
+    #[must_use]
+    pub fn may_ask(&self) -> bool {
+        let control = self.dir("/").join("cgroup.event_control");
+        self.is_v2() || rustix::fs::access(control, rustix::fs::Access::WRITE_OK).is_ok()
+    }
+
     /// For people: `cgroup v1 memory controller at /sys/fs/cgroup/memory`.
     #[must_use]
     pub fn describe(&self) -> String {

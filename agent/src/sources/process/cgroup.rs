@@ -3,7 +3,10 @@
 //! Paths are as this process's cgroup namespace shows them; `/../..` is left as it is. Refuses to
 //! tell hierarchies other than v1's memory and the unified one.
 
-use crate::sources::Malformed;
+use crate::sources::{Malformed, ReadError, Roots, read_parsed};
+
+/// A dozen hierarchies, each with a path of 4 KiB at most.
+const FILE_BYTES_MAX: usize = 64 << 10;
 
 /// Paths below the mount of the hierarchy, starting with `/`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,6 +55,14 @@ pub fn parse(bytes: &[u8]) -> Result<CgroupPaths, Malformed> {
         }
     }
     Ok(paths)
+}
+
+/// Reads in which cgroups a process is now.
+///
+/// # Errors
+/// As [`read_parsed`]; a process that has ended is [`ReadError::Absent`] or [`ReadError::Gone`].
+pub fn read_cgroup(roots: &Roots, pid: u32) -> Result<CgroupPaths, ReadError> {
+    read_parsed(&roots.proc.join(pid.to_string()).join("cgroup"), FILE_BYTES_MAX, parse)
 }
 
 #[cfg(test)]

@@ -56,6 +56,11 @@ impl Bells {
         }
     }
 
+    /// Where those are who listen, as far as that can be seen from here.
+    pub fn cgroups(&self) -> impl Iterator<Item = Option<&CgroupPath>> {
+        self.bells.iter().map(|bell| bell.cgroup.as_ref())
+    }
+
     /// Discards what was sent, and parts with those who are gone.
     pub fn sweep(&mut self) {
         let mut buffer = [0; DISCARDED_BYTES];
