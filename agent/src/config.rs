@@ -6,14 +6,23 @@
 
 mod field;
 pub mod keys;
+pub mod lists;
 mod load;
 mod print;
 mod problem;
+mod routing;
+mod secret;
 mod values;
 
 pub use load::{DEFAULT_FILE, Effective, Origin, Request, from_text, load};
 pub use print::{effective_toml, reference_toml};
 pub use problem::{Place, Problem, Problems};
+pub use routing::{
+    DestinationConfig, DestinationKind, Fault, LOG, RouteConfig, RoutingConfig, RuleConfig,
+    SilenceConfig,
+};
+pub use secret::Secret;
+pub(crate) use values::duration;
 
 use crate::units::Bytes;
 use std::collections::BTreeMap;
@@ -42,6 +51,7 @@ pub struct Config {
     pub sampling: Sampling,
     pub history: HistoryConfig,
     pub alerts: AlertsConfig,
+    pub routing: RoutingConfig,
     pub privacy: Privacy,
 }
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +100,11 @@ pub struct AlertsConfig {
     pub repeat_interval: Duration,
     pub oom_horizon: Duration,
     pub imminent: Duration,
+    /// `name=value`, on every alert.
+    pub labels: Vec<String>,
+    /// Empty: notices hold no links.
+    pub external_url: String,
+    pub remote_silences: bool,
 }
 #[derive(Clone, Debug, PartialEq)]
 pub struct Privacy {
@@ -164,7 +179,11 @@ impl Default for Config {
                 repeat_interval: Duration::from_secs(4 * 3600),
                 oom_horizon: Duration::from_secs(96 * 3600),
                 imminent: Duration::from_secs(600),
+                labels: Vec::new(),
+                external_url: String::new(),
+                remote_silences: false,
             },
+            routing: RoutingConfig::default(),
             privacy: Privacy { cmdline: CmdlineMode::Redacted, redact: Vec::new() },
         }
     }

@@ -15,6 +15,7 @@ mod oom_kill;
 mod openapi;
 mod persistence;
 mod replay;
+mod routing;
 mod surface;
 mod terminal;
 mod tidy;

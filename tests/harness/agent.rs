@@ -205,21 +205,23 @@ impl Agent {
     /// # Errors
     /// When no answer comes.
     pub fn request(&self, request: &str) -> Result<Answer, String> {
-        let mut stream = TcpStream::connect(&self.address).map_err(|e| e.to_string())?;
-        let timeout = Some(Duration::from_secs(20));
-        stream.set_read_timeout(timeout).map_err(|e| e.to_string())?;
-        stream.write_all(request.as_bytes()).map_err(|e| e.to_string())?;
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-        let text = String::from_utf8(bytes).map_err(|e| e.to_string())?;
-        let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| text.clone())?;
-        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or(head)?;
-        let body = if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
-            unchunked(body)
-        } else {
-            body.to_owned()
-        };
-        Ok(Answer { status, head: head.to_owned(), body })
+        exchange(&self.address, request)
+    }
+
+    /// Sends JSON by `method` and reads the answer.
+    ///
+    /// # Panics
+    /// When no answer comes.
+    #[must_use]
+    #[track_caller]
+    pub fn send_json(&self, method: &str, path: &str, body: &str) -> Answer {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        self.request(&request).unwrap_or_else(|e| panic!("{method} {path}: {e}"))
     }
 
     /// SIGKILL: no goodbye.
@@ -272,6 +274,28 @@ fn collect(stream: impl Read + Send + 'static) -> Arc<Lines> {
 
 fn locked(lines: &Lines) -> MutexGuard<'_, String> {
     lines.lock()
+}
+
+/// Sends `request` to a server as it is and reads the answer to its end.
+///
+/// # Errors
+/// When no answer comes.
+pub fn exchange(address: &str, request: &str) -> Result<Answer, String> {
+    let mut stream = TcpStream::connect(address).map_err(|e| e.to_string())?;
+    let timeout = Some(Duration::from_secs(20));
+    stream.set_read_timeout(timeout).map_err(|e| e.to_string())?;
+    stream.write_all(request.as_bytes()).map_err(|e| e.to_string())?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    let text = String::from_utf8(bytes).map_err(|e| e.to_string())?;
+    let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| text.clone())?;
+    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or(head)?;
+    let body = if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        unchunked(body)
+    } else {
+        body.to_owned()
+    };
+    Ok(Answer { status, head: head.to_owned(), body })
 }
 
 fn unchunked(mut body: &str) -> String {

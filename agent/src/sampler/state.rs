@@ -6,6 +6,7 @@ use crate::alert::Alerts;
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::history::{History, SeriesId, Split};
+use crate::route::Bell;
 use crate::sources::cgroup::Layout;
 use crate::target::ProcessId;
 use crate::verdict::{Params, Scratch};
@@ -100,6 +101,8 @@ pub struct State {
     pub workloads: Workloads,
     pub history: History,
     pub alerts: Alerts,
+    /// Rung when the alerts have changed.
+    pub bell: Bell,
     pub events: EventLog,
     pub health: Health,
     pub counters: Counters,
@@ -132,6 +135,7 @@ impl State {
             workloads: Workloads::default(),
             history,
             alerts: Alerts::new(&config.alerts),
+            bell: Bell::default(),
             events: EventLog::default(),
             health,
             counters: Counters { shed_factor: 1.0, ..Counters::default() },
