@@ -10,10 +10,11 @@
 //! outlet      a thread for each: renders, sends, backs off, gives up only on what is refused
 //! ```
 //!
-//! The sampler rings a [`Bell`] and waits for nothing here; a destination that is slow or dead holds
-//! up nobody but itself. Delivery is at least once: what was queued is told after a restart too.
+//! The sampler rings a [`Bell`] and waits for nothing here; a destination that is slow or dead
+//! holds up nobody but itself. Delivery is at least once: what was queued is told after a restart
+//! too.
 
-mod backoff;
+pub mod backoff;
 pub mod engine;
 mod explain;
 mod group;

@@ -1,4 +1,4 @@
-//! `/api/v1/silences` and `/api/v1/destinations`: who is told of alerts, and what is kept from them.
+//! `/api/v1/silences` and `/api/v1/destinations`: who is told of alerts, and what is not told.
 //!
 //! The only requests that change anything. A body has to say that it is JSON, which a web site
 //! cannot send here without being asked first whether it may; and where the API does not listen on

@@ -1,4 +1,4 @@
-//! Which alerts are meant: `label=glob` and `label!=glob`, as rules, routes and silences write them.
+//! Which alerts are meant: `label=glob` and `label!=glob`, in rules, routes and silences.
 //!
 //! Pure. A label that an alert lacks has the empty value, so `namespace!=kube-*` fits what has no
 //! namespace. `*` stands for any text, `?` for one character; there is no way to mean them
@@ -151,7 +151,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic_and_a_literal_fits_itself(text in "[a-c*?]{0,12}", other: String) {
+        fn no_text_makes_it_panic_and_each_fits_itself(text in "[a-c*?]{0,12}", other: String) {
             let _ = Matcher::parse(&other);
             let _ = Glob::new(&text).matches(&other);
             prop_assert!(Glob::new(&text).matches(&text));

@@ -1,5 +1,6 @@
-//! The queue of one destination: notices in the order in which they were told, each in a file of its
-//! own, so that neither a restart nor a kill loses one. In memory only where there is no directory.
+//! The queue of one destination: notices in the order in which they were told, each in a file of
+//! its own, so that neither a restart nor a kill loses one. In memory only where there is no
+//! directory.
 //!
 //! Bounded in bytes, in number and in age: the oldest is dropped first, and counted. A file opens
 //! with a line that holds a checksum; one that does not fit is damaged, and dropped. A notice is
@@ -238,7 +239,8 @@ fn name_of(seq: u64) -> String {
 }
 
 /// Reads the text of a notice's file: when it was queued, and what it says.
-fn decode(text: &[u8]) -> Option<(i64, Notice)> {
+#[must_use]
+pub fn decode(text: &[u8]) -> Option<(i64, Notice)> {
     let end = text.iter().take(100).position(|b| *b == b'\n')?;
     let head = std::str::from_utf8(&text[..end]).ok()?;
     let mut words = head.split(' ');

@@ -1,9 +1,10 @@
 //! One attempt to deliver a notice over HTTP, and what its answer means.
 //!
 //! Secrets are read for each attempt, from the configuration or the file it names, so that one that
-//! was replaced is used at once. They go into the request and nowhere else: what is said of a failed
-//! attempt holds neither a URL nor anything that was sent. Redirects are not followed: they would
-//! take the token elsewhere. The proxy of the environment is used, but for loopback addresses.
+//! was replaced is used at once. They go into the request and nowhere else: what is said of a
+//! failed attempt holds neither a URL nor anything that was sent. Redirects are not followed: they
+//! would take the token elsewhere. The proxy of the environment is used, but for loopback
+//! addresses.
 
 use super::backoff::retry_after;
 use super::notice::{Notice, hex};

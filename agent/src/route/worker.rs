@@ -237,7 +237,7 @@ impl<S: Standing> Worker<S> {
         }
         let Some(dir) = &self.routing.state_dir else { return };
         if let Err(why) = saved::write(dir, ROUTING_FILE, &self.engine.saved(self.clock)) {
-            tracing::warn!(%why, "what was told is not kept on disk: a restart would tell it again");
+            tracing::warn!(%why, "what was told is not on disk: a restart would tell it again");
         }
     }
 }

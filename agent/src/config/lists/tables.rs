@@ -191,7 +191,7 @@ static DESTINATIONS: Table<DestinationConfig> = Table {
                 good: is_url,
                 accepted: "a URL that begins with http:// or https://",
             },
-            "Of a webhook or of Slack's incoming webhook; of PagerDuty only if it is not the US one.",
+            "Of a webhook or Slack's incoming webhook; of PagerDuty only if it is not the US one.",
             "It is taken for a secret and never shown."
         ),
         key!(
