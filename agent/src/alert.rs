@@ -1,14 +1,16 @@
 //! From verdicts to alerts: who is told, once, and when it is over.
 //!
-//! A state machine without IO: it is handed verdicts and returns what changed; [`log`] writes the
-//! changes, the API lists what stands. One alert for each target, which escalates from
+//! A state machine without IO: it is handed verdicts and returns what changed; the API lists what
+//! stands, [`crate::route`] tells it to people. One alert for each target, which escalates from
 //! `LeakSuspected` over `OomPredicted` to `OomImminent` and takes the milder name again without a
 //! new notice. Growth that a process, its workload, its cgroups and the node all show is told of
 //! once, by whichever of them saw it first; the others stay silent as long as that one tells most
-//! of it. It refuses to route or to group further: that is for Alertmanager.
+//! of it. It refuses to route, to group further and to wait: that is for [`crate::route`].
 
 pub mod log;
 mod text;
+
+pub(crate) use text::plain;
 
 use crate::clock::{Clock, Stamp};
 use crate::config::AlertsConfig;
@@ -18,6 +20,8 @@ use crate::view::{AlertView, Severity};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// The names that alerts have; of one target the later are the worse.
+pub const NAMES: [&str; 4] = ["LeakSuspected", "OomPredicted", "OomImminent", "OomKill"];
 /// Alerts kept at most, resolved ones among them.
 pub const ALERTS_MAX: usize = 512;
 /// A kill is an event, not a condition: its alert resolves itself after this.
@@ -53,6 +57,8 @@ pub struct OomKill {
     /// Path of the cgroup whose limit was reached; None if the node was out of memory.
     pub memcg: Option<String>,
     pub victim_rss: Option<crate::units::Bytes>,
+    /// Of the cgroup's owner and the victim's workload.
+    pub labels: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
@@ -106,7 +112,8 @@ impl Alerts {
     /// Raises a one-shot alert for a kill.
     pub fn oom_kill(&mut self, kill: &OomKill, now: Stamp, clock: Clock) -> AlertChange {
         let (summary, description) = text::of_kill(kill);
-        let mut labels = BTreeMap::new();
+        let plain = |(name, value): (&String, &String)| (name.clone(), text::plain(value));
+        let mut labels: BTreeMap<String, String> = kill.labels.iter().map(plain).collect();
         let mut label = |name: &str, value: Option<String>| {
             if let Some(value) = value {
                 labels.insert(name.to_owned(), text::plain(&value));
@@ -231,8 +238,6 @@ impl Alerts {
     }
 }
 
-/// Whether the cgroup at `path` is `ancestor` or below it. The root holds everything, and says
-/// nothing about anyone.
 /// Whether `around` holds the target of `inner`. The root cgroup holds all but says nothing of it.
 fn encloses(around: &Target, inner: &Verdict) -> bool {
     let label = &inner.target;

@@ -1,6 +1,7 @@
 //! HTTP: the API, its OpenAPI document, the metrics, the probes and the web page.
 //!
-//! Everything shown comes from one [`Watch`]; nothing here reads the kernel or changes the agent.
+//! Everything shown comes from one [`Watch`]; nothing here reads the kernel, and only a silence
+//! changes the agent.
 //! Every request is bounded: in size, in time, in number at once; every error is an RFC 9457
 //! problem. There is no authentication yet, so [`check_bind`] refuses to leave the loopback
 //! unless told to, and the `Host` allow-list keeps web sites from reaching in by DNS rebinding.
@@ -14,6 +15,7 @@ mod probes;
 mod problem;
 mod query;
 mod serve;
+mod silences;
 mod stall;
 mod v1;
 
@@ -55,7 +57,7 @@ const REQUESTS_MAX: usize = 64;
 const STREAMS_MAX: usize = 32;
 /// Until the response begins; a stream may then last.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
-/// No request has a use for a body. Units: bytes.
+/// Only a silence has a body, and a short one. Units: bytes.
 const BODY_BYTES_MAX: u64 = 16 * 1024;
 /// uPlot sets styles through the CSSOM, which `style-src 'self'` allows.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -68,6 +70,8 @@ pub struct ApiSettings {
     /// Host names, beside the loopback's and `listen`, under which requests are answered.
     pub allowed_hosts: Vec<String>,
     pub listen: SocketAddr,
+    /// Whether silences may be made and ended.
+    pub silences: bool,
 }
 
 /// An address that others can reach, without anything that keeps them out.
@@ -99,6 +103,7 @@ struct Shared {
     watch: Arc<dyn Watch>,
     metrics: Arc<Registry>,
     streams: Arc<Semaphore>,
+    silences: bool,
 }
 
 /// Builds the service. It holds no task and no socket; [`serve`] gives it both.
@@ -107,6 +112,7 @@ pub fn router(watch: Arc<dyn Watch>, settings: ApiSettings) -> Router {
         metrics: Arc::new(metrics::registry(Arc::clone(&watch))),
         watch,
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+        silences: settings.silences,
     };
     let router = Router::from(documented()).merge(page::assets()).with_state(shared);
     bounded(router)
@@ -134,6 +140,9 @@ fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(v1::verdicts))
         .routes(routes!(v1::alerts))
         .routes(routes!(v1::pressure))
+        .routes(routes!(silences::list, silences::make))
+        .routes(routes!(silences::end))
+        .routes(routes!(silences::destinations))
         .routes(routes!(events::events))
 }
 
@@ -152,8 +161,8 @@ fn bounded(router: Router) -> Router {
         .layer(from_fn(refuse_bodies))
 }
 
-/// No handler reads a body, so only its announced length can cost anything: the connection is
-/// closed after the answer if a body is still to come.
+/// What reads a body bounds it, so only the announced length of others can cost anything: the
+/// connection is closed after the answer if a body is still to come.
 async fn refuse_bodies(request: Request, next: Next) -> Result<Response, Problem> {
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let length = announced.and_then(|v| v.to_str().ok()?.parse::<u64>().ok()).unwrap_or(0);

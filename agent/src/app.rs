@@ -4,6 +4,7 @@ mod assemble;
 pub mod demo;
 mod desk;
 mod own;
+mod routing;
 mod run;
 
 pub use desk::Desk;

@@ -8,6 +8,7 @@ mod doctor;
 mod generate;
 mod leaks;
 mod replay;
+mod route;
 mod settings;
 mod text;
 mod top;
@@ -16,6 +17,7 @@ pub use doctor::DoctorArgs;
 pub use generate::{GenerateArgs, What};
 pub use leaks::LeaksArgs;
 pub use replay::ReplayArgs;
+pub use route::{ExplainArgs, RouteArgs, RouteCommand, TestArgs};
 pub use settings::{CheckArgs, RunArgs};
 pub use top::TopArgs;
 
@@ -72,6 +74,7 @@ Examples:
   plimsoll leaks --json | jq .        the same for programs
   plimsoll replay trace.csv.gz        what it would have said of recorded usage
   plimsoll doctor                     what can be seen on this machine, and what would give more
+  plimsoll route test pager           send a test notice, and see what comes back
   plimsoll generate config > f.toml   a file with everything that can be set
   plimsoll demo                       watch a small leak being caught
 
@@ -122,6 +125,8 @@ pub enum Tool {
     CheckConfig(CheckArgs),
     /// Print the configuration that holds, and where each value comes from
     PrintConfig(RunArgs),
+    /// Try out who is told of alerts
+    Route(RouteArgs),
     /// Print a reference configuration, shell completion, the man page or the API's document
     Generate(GenerateArgs),
 }
@@ -173,6 +178,8 @@ pub(crate) enum Failure {
     #[error("{0}")]
     Replay(String),
     #[error("{0}")]
+    Route(String),
+    #[error("{0}")]
     Json(#[from] serde_json::Error),
 }
 
@@ -186,6 +193,7 @@ pub fn execute(tool: Tool, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
         Tool::Replay(args) => replay::run(&args, out, err),
         Tool::CheckConfig(args) => settings::check(&args, env, out),
         Tool::PrintConfig(args) => settings::print(&args, env, out),
+        Tool::Route(args) => route::route(&args, env, out),
         Tool::Generate(args) => generate::generate(&args, Cli::command(), out),
     };
     let done = done.and_then(|exit| Ok(out.flush().map(|()| exit)?));

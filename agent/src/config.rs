@@ -6,14 +6,23 @@
 
 mod field;
 pub mod keys;
+pub mod lists;
 mod load;
 mod print;
 mod problem;
+mod routing;
+mod secret;
 mod values;
 
 pub use load::{DEFAULT_FILE, Effective, Origin, Request, from_text, load};
 pub use print::{effective_toml, reference_toml};
 pub use problem::{Place, Problem, Problems};
+pub use routing::{
+    DestinationConfig, DestinationKind, Fault, LOG, RouteConfig, RoutingConfig, RuleConfig,
+    SilenceConfig,
+};
+pub use secret::Secret;
+pub(crate) use values::duration;
 
 use crate::units::Bytes;
 use std::collections::BTreeMap;
@@ -43,6 +52,7 @@ pub struct Config {
     pub history: HistoryConfig,
     pub alerts: AlertsConfig,
     pub pressure: PressureConfig,
+    pub routing: RoutingConfig,
     pub privacy: Privacy,
 }
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +103,11 @@ pub struct AlertsConfig {
     pub repeat_interval: Duration,
     pub oom_horizon: Duration,
     pub imminent: Duration,
+    /// `name=value`, on every alert.
+    pub labels: Vec<String>,
+    /// Empty: notices hold no links.
+    pub external_url: String,
+    pub remote_silences: bool,
 }
 #[derive(Clone, Debug, PartialEq)]
 pub struct PressureConfig {
@@ -186,6 +201,9 @@ impl Default for Config {
                 repeat_interval: Duration::from_secs(4 * 3600),
                 oom_horizon: Duration::from_secs(96 * 3600),
                 imminent: Duration::from_secs(600),
+                labels: Vec::new(),
+                external_url: String::new(),
+                remote_silences: false,
             },
             pressure: PressureConfig {
                 enabled: true,
@@ -201,6 +219,7 @@ impl Default for Config {
                 mode: "0666".into(),
                 subscribers_max: 256,
             },
+            routing: RoutingConfig::default(),
             privacy: Privacy { cmdline: CmdlineMode::Redacted, redact: Vec::new() },
         }
     }

@@ -9,7 +9,7 @@
 //!    │ Window (read-only)
 //! detect/  forecast/    pure functions of (params, window, now)
 //! verdict/   fuses findings: state, cause, evidence, hysteresis
-//!    ├─ alert/   dedup, log
+//!    ├─ alert/   dedup ── route/   rules, groups, silences, destinations
 //!    ├─ pressure/  level, bytes, deadline → subscribers, who answer with what they freed
 //!    └─ api/     HTTP v1, OpenAPI, metrics, the web page      cli/  top, leaks, doctor ask it
 //! ```
@@ -28,6 +28,7 @@ pub mod forecast;
 pub mod history;
 pub mod pressure;
 pub mod replay;
+pub mod route;
 pub mod sampler;
 pub mod sources;
 pub mod target;

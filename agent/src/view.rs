@@ -5,7 +5,11 @@
 //! could not be had is null, never 0.
 
 pub mod pressure;
+mod routing;
 
+pub use routing::{DestinationView, SilenceRequest, SilenceView};
+
+use crate::route::silence::{SilenceRefused, Wish};
 use crate::target::{Target, TargetKind};
 use crate::units::{Bytes, BytesPerSec, Limit};
 use crate::verdict::{Cause, Eta, State, Verdict};
@@ -15,7 +19,8 @@ use utoipa::ToSchema;
 
 /// Read access to everything the agent knows. Implemented by `app`; the API knows nothing else.
 ///
-/// Calls copy out under a short lock (below 10 ms for 10,000 processes) and never wait for IO.
+/// Calls copy out under a short lock (below 10 ms for 10,000 processes) and never wait for IO, but
+/// for those that say so.
 pub trait Watch: Send + Sync + 'static {
     fn node(&self) -> NodeView;
     fn cgroups(&self) -> Vec<CgroupView>;
@@ -28,6 +33,19 @@ pub trait Watch: Send + Sync + 'static {
     fn health(&self) -> HealthView;
     fn own(&self) -> OwnView;
     fn pressure(&self) -> pressure::PressureView;
+    /// Those that hold now.
+    fn silences(&self) -> Vec<SilenceView>;
+    /// Makes a silence. Waits for the disk.
+    ///
+    /// # Errors
+    /// When there are too many.
+    fn silence(&self, wish: &Wish) -> Result<SilenceView, SilenceRefused>;
+    /// Ends a silence. Waits for the disk.
+    ///
+    /// # Errors
+    /// When there is none of this id, or it stands in the configuration file.
+    fn end_silence(&self, id: &str) -> Result<(), SilenceRefused>;
+    fn destinations(&self) -> Vec<DestinationView>;
     /// Events after number `after`, oldest first, as far as the ring still holds them.
     fn events_since(&self, after: u64) -> Vec<Event>;
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Event>;
@@ -269,13 +287,31 @@ pub struct SeriesView {
     pub step_s: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     #[default]
     Info,
     Warning,
     Critical,
+}
+
+impl Severity {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Self::Info, Self::Warning, Self::Critical].into_iter().find(|s| s.name() == name)
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]

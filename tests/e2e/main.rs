@@ -17,6 +17,7 @@ mod openapi;
 mod persistence;
 mod pressure;
 mod replay;
+mod routing;
 mod surface;
 mod terminal;
 mod tidy;

@@ -91,7 +91,7 @@ fn check_operation(path: &str, operation: &Value) {
     let templates: Vec<&str> = path.split('/').filter(|part| part.starts_with('{')).collect();
     assert_eq!(templates, in_path, "{path}");
     let responses = operation["responses"].as_object().expect("responses");
-    assert!(responses.contains_key("200"), "{path}");
+    assert!(responses.keys().any(|status| status.starts_with('2')), "{path}");
     for (status, response) in responses {
         assert!(status.parse().is_ok_and(|code: u16| (100..600).contains(&code)), "{path}");
         assert!(response["description"].is_string(), "{path} {status}");
@@ -205,9 +205,15 @@ fn every_answer_is_what_the_document_says_it_is() {
         let answer = agent.try_get(&judged)?;
         if answer.status == 200 { Ok(()) } else { Err(answer.body) }
     });
+    let silence = r#"{"matchers":["workload=nobody"],"until":"1h"}"#;
+    let made = agent.send_json("POST", "/api/v1/silences", silence);
+    let content = &document["paths"]["/api/v1/silences"]["post"]["responses"]["201"]["content"];
+    let schema = &content["application/json"]["schema"];
+    assert_eq!(made.status, 201, "{}", made.body);
+    assert_eq!(faults(&document, schema, &made.json(), "silence").join("\n"), "");
     for (path, item) in document["paths"].as_object().expect("paths") {
-        // The stream does not end; surface::stream reads it.
-        if path == "/api/v1/events" {
+        // The stream does not end; surface::stream reads it. What has no GET has nothing to read.
+        if path == "/api/v1/events" || item["get"].is_null() {
             continue;
         }
         let query = if path == "/api/v1/series" { "?target=node" } else { "" };

@@ -215,6 +215,22 @@ impl Agent {
         exchange(&self.address, request)
     }
 
+    /// Sends JSON by `method` and reads the answer.
+    ///
+    /// # Panics
+    /// When no answer comes.
+    #[must_use]
+    #[track_caller]
+    pub fn send_json(&self, method: &str, path: &str, body: &str) -> Answer {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        self.request(&request).unwrap_or_else(|e| panic!("{method} {path}: {e}"))
+    }
+
     /// SIGKILL: no goodbye.
     pub fn kill(&mut self) {
         // Fails only if it has ended already.
@@ -273,7 +289,11 @@ pub(crate) fn http(address: &str, path: &str) -> Result<Answer, String> {
     exchange(address, &request)
 }
 
-pub(crate) fn exchange(address: &str, request: &str) -> Result<Answer, String> {
+/// Sends `request` to a server as it is and reads the answer to its end.
+///
+/// # Errors
+/// When no answer comes.
+pub fn exchange(address: &str, request: &str) -> Result<Answer, String> {
     let mut stream = TcpStream::connect(address).map_err(|e| e.to_string())?;
     let timeout = Some(Duration::from_secs(20));
     stream.set_read_timeout(timeout).map_err(|e| e.to_string())?;

@@ -4,14 +4,18 @@
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
 
 mod agent;
+mod alertmanager;
 mod cache;
 mod cgroup;
+mod hook;
 pub mod live;
 mod load;
 
-pub use agent::{Agent, Answer};
+pub use agent::{Agent, Answer, exchange};
+pub use alertmanager::Alertmanager;
 pub use cache::{Cache, Client};
 pub use cgroup::{Cgroup, Version, cgroup_version};
+pub use hook::{Hook, Posted};
 pub use load::Load;
 
 use std::process::{Command, Output, Stdio};

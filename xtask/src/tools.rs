@@ -22,6 +22,12 @@ pub const FOR_TESTS: &[Tool] = &[
     Tool { program: "chromium", package: "chromium", why: "the page is tested in it" },
     Tool { program: "promtool", package: "prometheus", why: "checks what /metrics says" },
     Tool {
+        program: "prometheus-alertmanager",
+        package: "prometheus-alertmanager",
+        why: "takes the alerts that the agent sends",
+    },
+    Tool { program: "openssl", package: "openssl", why: "makes the certificates of test servers" },
+    Tool {
         program: "tmux",
         package: "tmux",
         why: "the terminal in which `plimsoll top` is tested",

@@ -1,19 +1,20 @@
-//! The alert sink that is always there: one structured log event for each change.
+//! The destination that is always there: one structured log event for each alert that is told.
 //!
 //! Warnings are logged at WARN, critical alerts at ERROR, and what is resolved at INFO. Input: the
-//! changes that [`super::Alerts`] returned; text in them is already free of control characters.
+//! alerts of a notice; text in them is already free of control characters.
 
-use super::{AlertChange, ChangeKind};
+use crate::route::notice::{Change, Reason, ToldAlert};
 use crate::view::Severity;
 
-/// Writes one change. Cost: that of one log event.
-pub fn write(change: &AlertChange) {
-    let alert = &change.alert;
-    let status = match change.kind {
-        ChangeKind::Firing => "firing",
-        ChangeKind::Escalated => "escalated",
-        ChangeKind::Repeated => "still firing",
-        ChangeKind::Resolved => "resolved",
+/// Writes one alert, if there is anything new about it. Cost: that of one log event.
+pub fn write(alert: &ToldAlert, reason: Reason) {
+    let status = match alert.change {
+        Change::New => "firing",
+        Change::Escalated => "escalated",
+        Change::Eased => "eased",
+        Change::Unchanged if reason == Reason::Repeated => "still firing",
+        Change::Resolved => "resolved",
+        Change::Unchanged | Change::Renamed => return,
     };
     let verdict = alert.verdict.as_ref();
     let used_bytes = verdict.map(|v| v.used_bytes.0);
@@ -36,8 +37,8 @@ pub fn write(change: &AlertChange) {
             )
         };
     }
-    match (change.kind, alert.severity) {
-        (ChangeKind::Resolved, _) | (_, Severity::Info) => event!(info),
+    match (alert.fires(), alert.severity) {
+        (false, _) | (_, Severity::Info) => event!(info),
         (_, Severity::Warning) => event!(warn),
         (_, Severity::Critical) => event!(error),
     }

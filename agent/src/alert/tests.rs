@@ -157,6 +157,7 @@ fn a_kill_is_told_once_and_resolves_itself_after_an_hour() {
         killer_comm: Some("dd".to_owned()),
         memcg: Some("/demo/leak".to_owned()),
         victim_rss: Some(Bytes::mib(300)),
+        labels: [("workload".to_owned(), "unit/a\nb".to_owned())].into(),
     };
     let alert = alerts.oom_kill(&kill, at(0), clock).alert;
     assert_eq!((alert.name.as_str(), alert.severity), ("OomKill", Severity::Critical));
@@ -165,7 +166,7 @@ fn a_kill_is_told_once_and_resolves_itself_after_an_hour() {
         "The kernel killed evil?name (pid 77): cgroup /demo/leak had reached its limit. The \
          victim held 300 MiB. The allocation that failed was made by dd."
     );
-    assert_eq!(alert.labels["comm"], "evil?name");
+    assert_eq!((&*alert.labels["comm"], &*alert.labels["workload"]), ("evil?name", "unit/a?b"));
     assert!(alerts.tick(at(3599), clock).is_empty());
     assert_eq!(alerts.tick(at(3600), clock)[0].kind, ChangeKind::Resolved);
     assert!(alerts.tick(at(3601), clock).is_empty());

@@ -1,5 +1,6 @@
 //! A test double of [`Watch`]: canned documents, hostile names among them, and a small event ring.
 
+use crate::route::silence::{SilenceRefused, Silences, Wish};
 use crate::target::TargetKind;
 use crate::units::{Bytes, BytesPerSec, Limit};
 use crate::verdict::{Cause, Eta, State, TargetLabel, Verdict};
@@ -22,6 +23,7 @@ pub(super) struct Desk {
     pub(super) publishes_on_subscribe: bool,
     /// Verdicts in trouble beside the two canned ones.
     pub(super) more_verdicts: usize,
+    pub(super) silences: Mutex<Silences>,
     ring: Mutex<Vec<Event>>,
     sender: broadcast::Sender<Event>,
 }
@@ -34,6 +36,7 @@ impl Desk {
             panics: false,
             publishes_on_subscribe: false,
             more_verdicts: 0,
+            silences: Mutex::default(),
             ring: Mutex::default(),
             sender,
         }
@@ -211,6 +214,32 @@ impl Watch for Desk {
             shed_factor: 1.0,
             ..OwnView::default()
         }
+    }
+
+    fn silences(&self) -> Vec<SilenceView> {
+        self.silences.lock().list(0)
+    }
+
+    fn silence(&self, wish: &Wish) -> Result<SilenceView, SilenceRefused> {
+        self.silences.lock().make(wish, 0)
+    }
+
+    fn end_silence(&self, id: &str) -> Result<(), SilenceRefused> {
+        self.silences.lock().end(id)
+    }
+
+    fn destinations(&self) -> Vec<DestinationView> {
+        vec![DestinationView {
+            name: "pager".to_owned(),
+            kind: "pagerduty".to_owned(),
+            sent_total: 7,
+            failed_total: 2,
+            dropped_total: [("refused".to_owned(), 1)].into(),
+            queued: 3,
+            queued_bytes: 4096,
+            failing: Some("answered 503".to_owned()),
+            ..DestinationView::default()
+        }]
     }
 
     fn events_since(&self, after: u64) -> Vec<Event> {

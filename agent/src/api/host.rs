@@ -87,6 +87,7 @@ mod tests {
         HostRule::of(&ApiSettings {
             allowed_hosts: names.iter().map(ToString::to_string).collect(),
             listen: listen.parse().unwrap(),
+            silences: false,
         })
     }
 

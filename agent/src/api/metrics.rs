@@ -3,6 +3,7 @@
 //! Read from the [`Watch`] at each scrape; nothing is counted here. Label sets are bounded:
 //! 200 targets by urgency, 500 cgroups by usage, and gauges say how many were left out.
 
+mod destinations;
 mod own;
 mod pressure;
 mod targets;
@@ -70,6 +71,7 @@ impl Collector for Scrape {
         own::write(&mut sheet, &self.0.own())?;
         own::write_sources(&mut sheet, &self.0.health())?;
         pressure::write(&mut sheet, &self.0.pressure())?;
+        destinations::write(&mut sheet, &self.0.destinations(), self.0.silences().len())?;
         usage::write_node(&mut sheet, &self.0.node())?;
         usage::write_cgroups(&mut sheet, self.0.cgroups())?;
         targets::write(&mut sheet, &self.0.verdicts(None, None))

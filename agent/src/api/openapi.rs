@@ -56,7 +56,9 @@ pub(super) fn preamble() -> utoipa::openapi::OpenApi {
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = super::documented().into_openapi();
-    for operation in document.paths.paths.values_mut().filter_map(|item| item.get.as_mut()) {
+    let items = document.paths.paths.values_mut();
+    let operations = items.flat_map(|item| [&mut item.get, &mut item.post, &mut item.delete]);
+    for operation in operations.flatten() {
         for (status, what) in ANYWHERE {
             let responses = &mut operation.responses.responses;
             responses.entry(status.to_owned()).or_insert_with(|| problem_of(what).into());

@@ -121,6 +121,41 @@ impl Problem {
         )
     }
 
+    pub(super) fn bad_body(detail: impl Into<String>) -> Self {
+        Self::new(
+            "urn:plimsoll:problem:bad-body",
+            "Malformed body",
+            StatusCode::BAD_REQUEST,
+            detail,
+        )
+    }
+
+    pub(super) fn wrong_media_type() -> Self {
+        Self::new(
+            "urn:plimsoll:problem:wrong-media-type",
+            "Wrong media type",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body must be sent as application/json",
+        )
+    }
+
+    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new("urn:plimsoll:problem:forbidden", "Not permitted", StatusCode::FORBIDDEN, detail)
+    }
+
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new("urn:plimsoll:problem:conflict", "Not possible", StatusCode::CONFLICT, detail)
+    }
+
+    pub(super) fn unknown_silence() -> Self {
+        Self::new(
+            "urn:plimsoll:problem:unknown-silence",
+            "Unknown silence",
+            StatusCode::NOT_FOUND,
+            "no silence of this id holds: it is over or never was",
+        )
+    }
+
     pub(super) fn overloaded() -> Self {
         Self::new(
             "urn:plimsoll:problem:overloaded",

@@ -112,11 +112,11 @@ async fn play(settings: DemoSettings, out: &mut impl Write) -> Result<bool, Demo
     });
 
     let sampler = assemble(config, None)?;
-    let desk = Arc::new(Desk::new(Arc::clone(&sampler.state)));
+    let desk = Arc::new(Desk::new(Arc::clone(&sampler.state), None));
     let handle = sampler::start(sampler)?;
     let router = api::router(
         Arc::clone(&desk) as Arc<dyn crate::view::Watch>,
-        ApiSettings { allowed_hosts: Vec::new(), listen: address },
+        ApiSettings { allowed_hosts: Vec::new(), listen: address, silences: false },
     );
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(api::serve(listener, router, async move {

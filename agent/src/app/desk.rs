@@ -6,12 +6,14 @@ mod rows;
 mod series;
 
 use crate::clock::Stamp;
+use crate::route::Routing;
+use crate::route::silence::{SilenceRefused, Wish};
 use crate::sampler::State as Shared;
 use crate::target::{Target, TargetKind};
 use crate::verdict::{State, Verdict};
 use crate::view::{
-    AlertView, CgroupView, Event, HealthView, NodeView, OwnView, ProcessDetail, ProcessList,
-    ProcessOrder, SeriesQuery, SeriesView, Watch,
+    AlertView, CgroupView, DestinationView, Event, HealthView, NodeView, OwnView, ProcessDetail,
+    ProcessList, ProcessOrder, SeriesQuery, SeriesView, SilenceView, Watch,
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -21,12 +23,14 @@ use tokio::sync::broadcast;
 #[derive(Debug)]
 pub struct Desk {
     state: Arc<Mutex<Shared>>,
+    /// None where nobody is told of alerts, as in the demo.
+    routing: Option<Arc<Routing>>,
 }
 
 impl Desk {
     #[must_use]
-    pub const fn new(state: Arc<Mutex<Shared>>) -> Self {
-        Self { state }
+    pub const fn new(state: Arc<Mutex<Shared>>, routing: Option<Arc<Routing>>) -> Self {
+        Self { state, routing }
     }
 }
 
@@ -73,12 +77,32 @@ impl Watch for Desk {
     }
 
     fn health(&self) -> HealthView {
+        let destinations = self.destinations();
+        let failing = destinations.iter().any(DestinationView::is_degraded);
         let state = self.state.lock();
+        let mut sources = state.health.list();
+        sources.extend(destinations.iter().map(DestinationView::as_source));
         HealthView {
             ready: state.ready_at.is_some(),
-            degraded: state.health.is_degraded(),
-            sources: state.health.list(),
+            degraded: state.health.is_degraded() || failing,
+            sources,
         }
+    }
+
+    fn silences(&self) -> Vec<SilenceView> {
+        self.routing.as_ref().map_or_else(Vec::new, |routing| routing.silences())
+    }
+
+    fn silence(&self, wish: &Wish) -> Result<SilenceView, SilenceRefused> {
+        self.routing.as_ref().ok_or(SilenceRefused::Unknown)?.silence(wish)
+    }
+
+    fn end_silence(&self, id: &str) -> Result<(), SilenceRefused> {
+        self.routing.as_ref().ok_or(SilenceRefused::Unknown)?.end_silence(id)
+    }
+
+    fn destinations(&self) -> Vec<DestinationView> {
+        self.routing.as_ref().map_or_else(Vec::new, |routing| routing.destinations())
     }
 
     fn own(&self) -> OwnView {

@@ -2,6 +2,7 @@
 
 use super::assemble::{AssembleError, assemble};
 use super::desk::Desk;
+use super::routing;
 use crate::api::{self, ApiSettings};
 use crate::config::Config;
 use crate::sampler;
@@ -49,12 +50,18 @@ pub fn run(
         let listener =
             TcpListener::bind(address).await.map_err(|what| RunError::Listen { address, what })?;
         let address = listener.local_addr().map_err(RunError::Start)?;
-        let settings =
-            ApiSettings { allowed_hosts: config.http.allowed_hosts.clone(), listen: address };
+        let settings = ApiSettings {
+            allowed_hosts: config.http.allowed_hosts.clone(),
+            listen: address,
+            silences: address.ip().to_canonical().is_loopback() || config.alerts.remote_silences,
+        };
         let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Start)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Start)?;
-        let sampler = assemble(config, state_dir)?;
-        let desk = Arc::new(Desk::new(Arc::clone(&sampler.state)));
+        let sampler = assemble(config.clone(), state_dir)?;
+        let routing = routing::start(&config, state_dir.map(Path::to_owned), &sampler.state)
+            .map_err(RunError::Start)?;
+        let desk = Desk::new(Arc::clone(&sampler.state), Some(Arc::clone(&routing.routing)));
+        let desk = Arc::new(desk);
         let mut handle = sampler::start(sampler).map_err(RunError::Start)?;
         let mut faulty = false;
         announce(address);
@@ -67,6 +74,7 @@ pub fn run(
         })
         .await;
         handle.stop();
+        routing.stop();
         if faulty { Err(RunError::SamplerEnded) } else { Ok(()) }
     })
 }

@@ -3,6 +3,7 @@
 //! Needs no running agent and changes nothing. `facts` looks, `checks` judges what was seen.
 
 mod checks;
+mod destinations;
 mod facts;
 mod probes;
 
@@ -66,6 +67,7 @@ pub(super) fn doctor(args: &DoctorArgs, env: Env, out: &mut dyn Write) -> Result
     let facts = Facts::gather(&roots, state_dir, config.http.listen);
     let mut checks = vec![configuration(&effective, problems.as_ref())];
     checks.extend(checks::all(&facts));
+    checks.extend(destinations::check(&config.routing.destinations));
     if args.json {
         let ok = checks.iter().all(|check| check.level != Level::Fail);
         serde_json::to_writer(&mut *out, &serde_json::json!({ "ok": ok, "checks": checks }))?;

@@ -97,7 +97,18 @@ pub(super) fn check(args: &CheckArgs, env: Env, out: &mut dyn Write) -> Result<E
     }
     let (set, listen) = (checked.set_count(), checked.config.http.listen);
     let defaults = KEYS.len() - set;
-    writeln!(out, "; {set} set, {defaults} left to their defaults; serves on http://{listen}/")?;
+    write!(out, "; {set} set, {defaults} left to their defaults")?;
+    let routing = &checked.config.routing;
+    let lists = [
+        ("rule", routing.rules.len()),
+        ("route", routing.routes.len()),
+        ("destination", routing.destinations.len()),
+        ("silence", routing.silences.len()),
+    ];
+    for (name, count) in lists.into_iter().filter(|(_, count)| *count > 0) {
+        write!(out, ", {count} {name}{}", if count == 1 { "" } else { "s" })?;
+    }
+    writeln!(out, "; serves on http://{listen}/")?;
     Ok(Exit::Good)
 }
 

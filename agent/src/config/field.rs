@@ -1,6 +1,7 @@
 //! The kinds of values a key can have: how each is read, checked, described and written.
 
 use super::Config;
+use super::secret::Secret;
 use super::values::{duration, ratio, show_duration, show_size, size};
 use crate::units::Bytes;
 use std::net::SocketAddr;
@@ -8,28 +9,65 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The place of a value within the configuration.
-pub type At<T> = fn(&mut Config) -> &mut T;
+/// The place of a value within `C`: the configuration, or one entry of a list in it.
+pub type At<T, C = Config> = fn(&mut C) -> &mut T;
 
 /// A kind of value, with its bounds and its place.
 #[derive(Clone, Debug)]
-pub enum Field {
-    Switch(At<bool>),
-    Count { at: At<usize>, range: RangeInclusive<usize> },
-    Ratio { at: At<f64>, range: RangeInclusive<f64> },
-    Size { at: At<Bytes>, range: RangeInclusive<Bytes> },
-    Time { at: At<Duration>, range: RangeInclusive<Duration> },
-    TimeOrUnset { at: At<Option<Duration>>, range: RangeInclusive<Duration>, example: Duration },
-    Address(At<SocketAddr>),
-    Path(At<PathBuf>),
-    PathOrUnset { at: At<Option<PathBuf>>, example: &'static str },
-    Choice { names: &'static [&'static str], get: Read<&'static str>, set: fn(&mut Config, &str) },
-    Text { at: At<String>, good: fn(&str) -> bool, accepted: &'static str },
-    List { at: At<Vec<String>>, good: fn(&str) -> bool, accepted: &'static str },
+pub enum Field<C = Config> {
+    Switch(At<bool, C>),
+    Count {
+        at: At<usize, C>,
+        range: RangeInclusive<usize>,
+    },
+    Ratio {
+        at: At<f64, C>,
+        range: RangeInclusive<f64>,
+    },
+    Size {
+        at: At<Bytes, C>,
+        range: RangeInclusive<Bytes>,
+    },
+    Time {
+        at: At<Duration, C>,
+        range: RangeInclusive<Duration>,
+    },
+    TimeOrUnset {
+        at: At<Option<Duration>, C>,
+        range: RangeInclusive<Duration>,
+        example: Duration,
+    },
+    Address(At<SocketAddr, C>),
+    Path(At<PathBuf, C>),
+    PathOrUnset {
+        at: At<Option<PathBuf>, C>,
+        example: &'static str,
+    },
+    Choice {
+        names: &'static [&'static str],
+        get: Read<&'static str, C>,
+        set: fn(&mut C, &str),
+    },
+    Text {
+        at: At<String, C>,
+        good: fn(&str) -> bool,
+        accepted: &'static str,
+    },
+    List {
+        at: At<Vec<String>, C>,
+        good: fn(&str) -> bool,
+        accepted: &'static str,
+    },
+    /// Unset by default. It is read, and never shown again.
+    Secret {
+        at: At<Option<Secret>, C>,
+        good: fn(&str) -> bool,
+        accepted: &'static str,
+    },
 }
 
 /// Reads a value out of the configuration.
-pub type Read<T> = fn(&Config) -> T;
+pub type Read<T, C = Config> = fn(&C) -> T;
 
 /// A value as it was written, before it is known whether it fits.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,12 +93,12 @@ impl Raw {
     }
 }
 
-impl Field {
+impl<C: Clone> Field<C> {
     /// Checks `raw` and puts it into `config`.
     ///
     /// # Errors
     /// What is wrong with it; [`Field::accepted`] says what would be right.
-    pub fn set(&self, config: &mut Config, raw: &Raw) -> Result<(), String> {
+    pub fn set(&self, config: &mut C, raw: &Raw) -> Result<(), String> {
         match self {
             Self::Switch(at) => *at(config) = switch(raw)?,
             Self::Count { at, range } => {
@@ -87,6 +125,9 @@ impl Field {
                 *at(config) = text(raw, accepted, |s| good(s).then(|| s.to_owned()))?;
             }
             Self::List { at, good, accepted } => *at(config) = list(raw, *good, accepted)?,
+            Self::Secret { at, good, accepted } => {
+                *at(config) = Some(secret(raw, *good, accepted)?)
+            }
         }
         Ok(())
     }
@@ -116,14 +157,14 @@ impl Field {
             Self::Choice { names, .. } => {
                 names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(" or ")
             }
-            Self::Text { accepted, .. } => (*accepted).into(),
+            Self::Text { accepted, .. } | Self::Secret { accepted, .. } => (*accepted).into(),
             Self::List { accepted, .. } => format!("an array of strings, each {accepted}"),
         }
     }
 
-    /// The value in `config` as TOML; None if it is unset.
+    /// The value in `config` as TOML; None if it is unset, or secret.
     #[must_use]
-    pub fn toml(&self, config: &Config) -> Option<String> {
+    pub fn toml(&self, config: &C) -> Option<String> {
         let config = &mut config.clone();
         Some(match self {
             Self::Switch(at) => at(config).to_string(),
@@ -141,6 +182,7 @@ impl Field {
                 let items: Vec<String> = at(config).iter().map(|s| quoted(s)).collect();
                 format!("[{}]", items.join(", "))
             }
+            Self::Secret { .. } => return None,
         })
     }
 
@@ -151,6 +193,15 @@ impl Field {
             Self::TimeOrUnset { example, .. } => Some(quoted(&show_duration(*example))),
             Self::PathOrUnset { example, .. } => Some(quoted(example)),
             _ => None,
+        }
+    }
+
+    /// Whether a secret is set, which [`Field::toml`] does not show.
+    #[must_use]
+    pub fn hides(&self, config: &C) -> bool {
+        match self {
+            Self::Secret { at, .. } => at(&mut config.clone()).is_some(),
+            _ => false,
         }
     }
 
@@ -212,6 +263,15 @@ fn absolute(text: &str) -> Option<PathBuf> {
 fn list(raw: &Raw, good: fn(&str) -> bool, accepted: &str) -> Result<Vec<String>, String> {
     let Raw::List(items) = raw else { return Err(wrong_kind(raw, "an array of strings")) };
     items.iter().map(|item| text(item, accepted, |s| good(s).then(|| s.to_owned()))).collect()
+}
+
+/// Reads a secret; the message of a failure does not quote it.
+fn secret(raw: &Raw, good: fn(&str) -> bool, accepted: &str) -> Result<Secret, String> {
+    match raw {
+        Raw::Text(text) if good(text) => Ok(Secret::new(text.clone())),
+        Raw::Text(_) => Err(format!("what is written (not shown here) is not {accepted}")),
+        other => Err(wrong_kind(other, accepted)),
+    }
 }
 
 /// Reads a string by `parse`; the message of a failure quotes it, shortened and escaped.

@@ -14,12 +14,12 @@ use std::time::Duration;
 
 /// One thing that can be set.
 #[derive(Clone, Debug)]
-pub struct Key {
-    /// Its place in the file, `table.key`.
+pub struct Key<C = Config> {
+    /// Its place in the file, `table.key`; in a list's entry its name there.
     pub path: &'static str,
     /// The command line's name for it; one that begins with `no-` sets the opposite.
     pub flag: Option<&'static str>,
-    pub field: Field,
+    pub field: Field<C>,
     pub doc: &'static str,
     /// What the extreme values do.
     pub edges: &'static str,
@@ -347,6 +347,38 @@ pub static KEYS: &[Key] = &[
     pressure::MODE,
     pressure::SUBSCRIBERS_MAX,
     Key {
+        path: "alerts.labels",
+        flag: None,
+        field: Field::List {
+            at: |c| &mut c.alerts.labels,
+            good: is_label,
+            accepted: "\"name=value\"",
+        },
+        doc: "Labels that every alert carries, such as the cluster's name.",
+        edges: "Empty: only node, target and what is known of it.",
+        who: "Fleets whose alerts come together in one place.",
+    },
+    Key {
+        path: "alerts.external_url",
+        flag: None,
+        field: Field::Text {
+            at: |c| &mut c.alerts.external_url,
+            good: |text| text.is_empty() || is_url(text),
+            accepted: "a URL that begins with http:// or https://",
+        },
+        doc: "Address under which people reach this agent's page, for links in notices.",
+        edges: "Empty: notices hold no links.",
+        who: "Whoever puts the page behind a name of their own.",
+    },
+    Key {
+        path: "alerts.remote_silences",
+        flag: None,
+        field: Field::Switch(|c| &mut c.alerts.remote_silences),
+        doc: "Lets silences be made and ended over the API where it does not listen on a loopback.",
+        edges: "true: everyone who can reach the port can keep alerts from being told.",
+        who: "Only where a network policy guards the port.",
+    },
+    Key {
         path: "privacy.cmdline",
         flag: None,
         field: Field::Choice {
@@ -377,6 +409,23 @@ pub static KEYS: &[Key] = &[
         who: "Those with names of their own for secrets.",
     },
 ];
+
+/// A label as `name=value`, its name as Prometheus wants names.
+fn is_label(text: &str) -> bool {
+    text.split_once('=')
+        .is_some_and(|(name, value)| crate::route::matcher::is_name(name) && !value.is_empty())
+}
+
+/// An address of HTTP without spaces, user or password in it.
+pub(super) fn is_url(text: &str) -> bool {
+    let uri = text.parse::<axum::http::Uri>();
+    let plain = |uri: &axum::http::Uri| {
+        let schemed = matches!(uri.scheme_str(), Some("http" | "https"));
+        schemed
+            && uri.authority().is_some_and(|a| !a.host().is_empty() && !a.as_str().contains('@'))
+    };
+    text.len() <= 2048 && uri.is_ok_and(|uri| plain(&uri))
+}
 
 fn is_host(text: &str) -> bool {
     let ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');

@@ -3,7 +3,10 @@
 //! A flag beats the environment, the environment the file, the file the default. Reads one file
 //! and nothing else; the environment and the flags are handed in.
 
+mod entries;
+
 use super::keys::{self, KEYS, Key, Raw};
+use super::lists::{self, EntryPlaces};
 use super::{Config, Env, Place, Problem, Problems};
 use crate::sources::read_bounded;
 use std::collections::BTreeMap;
@@ -52,6 +55,8 @@ pub struct Effective {
     /// The file that was read.
     pub file: Option<PathBuf>,
     origins: BTreeMap<&'static str, Place>,
+    /// By list and entry.
+    entries: BTreeMap<(&'static str, usize), EntryPlaces>,
 }
 
 impl Effective {
@@ -59,6 +64,14 @@ impl Effective {
     #[must_use]
     pub fn origin(&self, path: &str) -> Origin {
         self.origins.get(path).cloned().map_or(Origin::Default, Origin::Set)
+    }
+
+    /// Who has set a key of an entry of a list.
+    #[must_use]
+    pub fn origin_in(&self, list: &str, entry: usize, key: &str) -> Origin {
+        let entry = self.entries.iter().find(|((path, at), _)| *path == list && *at == entry);
+        let place = entry.and_then(|(_, places)| places.keys.get(key)).cloned();
+        place.map_or(Origin::Default, Origin::Set)
     }
 
     /// How many keys are not left to their default.
@@ -189,6 +202,13 @@ impl Loading {
                 (None, DeValue::Table(inner)) if keys::is_section(&path) => {
                     self.read_table(file, &path, inner);
                 }
+                (None, DeValue::Array(items)) if lists::find(&path).is_some() => {
+                    self.read_list(file, &path, items);
+                }
+                (None, _) if lists::find(&path).is_some() => {
+                    let what = format!("is an array of tables: begin each entry by [[{path}]]");
+                    self.problem(at_value, &path, what, String::new());
+                }
                 (None, _) if keys::is_section(&path) => {
                     let what = format!("is a table: begin it by [{path}]");
                     self.problem(at_value, &path, what, String::new());
@@ -229,6 +249,9 @@ impl Loading {
                 config.http.listen
             );
             self.contradiction("http.listen", "http.insecure", &what);
+        }
+        for fault in config.routing.faults() {
+            self.fault(fault);
         }
     }
 
@@ -285,7 +308,8 @@ fn unknown(path: &str) -> String {
     let name = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
     let sections = KEYS.iter().map(|key| key.section_and_name().0).filter(|s| !s.is_empty());
     let elsewhere = KEYS.iter().find(|key| name(key.path) == name(path)).map(|key| key.path);
-    let near = KEYS.iter().map(|key| key.path).chain(sections);
+    let lists = lists::LISTS.iter().map(|list| list.path());
+    let near = KEYS.iter().map(|key| key.path).chain(sections).chain(lists);
     let near = near.map(|known| (distance(known, path), known)).min();
     let near = near.filter(|(far, known)| *far <= known.len() / 3).map(|(_, known)| known);
     match elsewhere.or(near) {

@@ -1,6 +1,9 @@
 //! Writes a configuration as TOML: the effective one with origins, or the commented reference.
+//!
+//! Secrets are left out: an effective configuration with secrets in it is not read back whole.
 
 use super::keys::{KEYS, Key};
+use super::lists::LISTS;
 use super::{Config, Effective};
 use std::fmt::Write as _;
 
@@ -19,6 +22,13 @@ pub fn effective_toml(effective: &Effective) -> String {
             None => writeln!(out, "#{name} is unset # {origin}"),
         };
     });
+    for list in LISTS {
+        let origin = |entry: usize, key: &str| {
+            let origin = effective.origin_in(list.path(), entry, key).to_string();
+            origin.replace(char::is_control, "?")
+        };
+        out.push_str(&list.print(&effective.config, &origin));
+    }
     out
 }
 
@@ -48,6 +58,9 @@ pub fn reference_toml() -> String {
             key.env(),
         );
     });
+    for list in LISTS {
+        out.push_str(&list.reference());
+    }
     out
 }
 

@@ -29,7 +29,7 @@ const SIZES: [(&str, u64); 9] = [
 ];
 
 /// Reads `10s`, `100ms`, `1h30m`; None if it is anything else.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut micros: u64 = 0;
     while !rest.is_empty() {

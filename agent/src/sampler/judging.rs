@@ -161,7 +161,7 @@ fn announce(state: &mut State, target: &Target, before: Judgement, now: Stamp) {
 }
 
 pub fn tell(state: &mut State, change: &alert::AlertChange, now: Stamp) {
-    alert::log::write(change);
+    state.bell.ring();
     state.events.emit(EventKind::Alert, state.clock.rfc3339(now), &change.alert);
 }
 

@@ -10,12 +10,17 @@ use crate::clock::Stamp;
 use crate::sources::cgroup::{Details, read_details};
 use crate::sources::oom;
 use crate::view::EventKind;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A kill that the log told of.
 pub fn logged(state: &mut State, kill: &oom::OomKill, now: Stamp) {
     let memory = [kill.anon_rss, kill.file_rss, kill.shmem_rss];
+    let victim = state.processes.by_pid(kill.victim_pid);
+    let workload = victim.and_then(|p| p.facts.workload).and_then(|at| state.workloads.get(at));
+    let workload = workload.map(|workload| workload.name.to_string());
     let known = OomKill {
+        labels: labels_of(state, kill.oom_memcg.as_deref(), workload),
         victim_pid: Some(kill.victim_pid),
         victim_comm: Some(kill.victim_comm.clone()),
         killer_comm: kill.killer_comm.clone(),
@@ -23,6 +28,19 @@ pub fn logged(state: &mut State, kill: &oom::OomKill, now: Stamp) {
         victim_rss: kill.anon_rss.map(|_| memory.into_iter().flatten().sum()),
     };
     tell_kill(state, &known, 1, now);
+}
+
+/// What rules and routes may look for: who owns the cgroup, and what the victim was part of.
+fn labels_of(
+    state: &State,
+    memcg: Option<&str>,
+    workload: Option<String>,
+) -> BTreeMap<String, String> {
+    let cgroup = memcg.and_then(|path| state.cgroups.find(path)).and_then(|i| state.cgroups.get(i));
+    let mut labels = cgroup.map(|cgroup| cgroup.owner.labels.clone()).unwrap_or_default();
+    labels.extend(cgroup.map(|cgroup| ("owner".to_owned(), cgroup.owner.name.clone())));
+    labels.extend(workload.map(|name| ("workload".to_owned(), name)));
+    labels
 }
 
 /// The node's counter moved from `before` to `after` and there is no log: looks which cgroups'
@@ -34,7 +52,8 @@ pub fn counted(state: &mut State, before: Option<u64>, after: Option<u64>, now: 
     }
     for (path, here) in counted_in_cgroups(state, now) {
         kills = kills.saturating_sub(here);
-        let known = OomKill { memcg: Some(path.to_string()), ..OomKill::default() };
+        let labels = labels_of(state, Some(&path), None);
+        let known = OomKill { memcg: Some(path.to_string()), labels, ..OomKill::default() };
         tell_kill(state, &known, here, now);
     }
     if kills > 0 {
@@ -78,7 +97,6 @@ fn tell_kill(state: &mut State, kill: &OomKill, kills: u64, now: Stamp) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     fn events(kills: u64) -> BTreeMap<String, u64> {
         BTreeMap::from([("oom_kill".to_owned(), kills)])

@@ -8,6 +8,7 @@ use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::history::{History, SeriesId, Split};
 use crate::pressure::Service;
+use crate::route::Bell;
 use crate::sources::cgroup::Layout;
 use crate::target::ProcessId;
 use crate::verdict::{Params, Scratch};
@@ -118,6 +119,8 @@ pub struct State {
     /// Cgroups above subscribers.
     pub pressed: Vec<u32>,
     pub senses: Listening,
+    /// Rung when the alerts have changed.
+    pub bell: Bell,
     pub events: EventLog,
     pub health: Health,
     pub counters: Counters,
@@ -153,6 +156,7 @@ impl State {
             pressure: Service::off(),
             pressed: Vec::new(),
             senses: Listening::default(),
+            bell: Bell::default(),
             events: EventLog::default(),
             health,
             counters: Counters { shed_factor: 1.0, ..Counters::default() },

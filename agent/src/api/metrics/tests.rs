@@ -141,6 +141,27 @@ fn the_exposition_is_escaped_and_leaves_out_what_is_not_known() {
     # HELP plimsoll_pressure_closed Connections closed for what they did or did not.
     # TYPE plimsoll_pressure_closed counter
     plimsoll_pressure_closed_total 0.0
+    # HELP plimsoll_silences Silences that hold now.
+    # TYPE plimsoll_silences gauge
+    plimsoll_silences 0.0
+    # HELP plimsoll_notices_sent Notices that the destination took.
+    # TYPE plimsoll_notices_sent counter
+    plimsoll_notices_sent_total{destination="pager"} 7.0
+    # HELP plimsoll_notices_failed Attempts to deliver a notice that failed.
+    # TYPE plimsoll_notices_failed counter
+    plimsoll_notices_failed_total{destination="pager"} 2.0
+    # HELP plimsoll_notices_dropped Notices that were given up.
+    # TYPE plimsoll_notices_dropped counter
+    plimsoll_notices_dropped_total{destination="pager",reason="full"} 0.0
+    plimsoll_notices_dropped_total{destination="pager",reason="age"} 0.0
+    plimsoll_notices_dropped_total{destination="pager",reason="refused"} 1.0
+    plimsoll_notices_dropped_total{destination="pager",reason="damaged"} 0.0
+    # HELP plimsoll_notices_queued Notices that wait to be delivered.
+    # TYPE plimsoll_notices_queued gauge
+    plimsoll_notices_queued{destination="pager"} 3.0
+    # HELP plimsoll_notices_queued_bytes Size of the notices that wait.
+    # TYPE plimsoll_notices_queued_bytes gauge
+    plimsoll_notices_queued_bytes{destination="pager"} 4096.0
     # HELP plimsoll_node_mem_total_bytes MemTotal.
     # TYPE plimsoll_node_mem_total_bytes gauge
     plimsoll_node_mem_total_bytes 4294967296.0

@@ -105,6 +105,73 @@ fn the_reference_file_is_the_default_with_and_without_its_comments() {
     let read = of_text(&uncommented.join("\n")).unwrap();
     assert_eq!(read.set_count(), KEYS.len());
     assert_eq!(read.config.http, Config::default().http);
+    let lists = &read.config.routing;
+    assert_eq!((lists.rules.len(), lists.routes.len(), lists.silences.len()), (1, 2, 1));
+    let kinds: Vec<&str> = lists.destinations.iter().map(|own| own.kind.name()).collect();
+    assert_eq!(kinds, ["alertmanager", "pagerduty", "slack", "webhook"]);
+}
+
+#[test]
+fn all_problems_of_the_lists_are_told_at_once_with_their_places() {
+    insta::assert_snapshot!(told(
+        r#"
+[[rules]]
+alert = "Oom"
+for = 60
+confidence_min = 2
+[[routes]]
+match = ["severity", "namespace=shop"]
+destinations = ["nobody", "hook"]
+group_bye = ["workload"]
+[[routes]]
+destinations = ["log"]
+[[routes]]
+[[destinations]]
+name = "hook"
+type = "webhook"
+url = "https://user:hunter2@hooks.example/secret"
+signing_key = "two words"
+[[destinations]]
+name = "hook"
+type = "pagerduty"
+urls = ["http://a:9093"]
+token_file = "token"
+[[destinations]]
+name = "log"
+type = "irc"
+[[destinations]]
+name = "chat"
+type = "slack"
+url = "https://hooks.example/x"
+url_file = "/etc/x"
+token = "x"
+[[silences]]
+until = "tomorrow"
+"#
+    ));
+}
+
+#[test]
+fn a_list_that_is_no_list_is_told_how_to_begin() {
+    insta::assert_snapshot!(told(
+        "silences = [3]
+[rules]
+alert = \"*\"\n[route]\n[[http]]\n"
+    ));
+}
+
+#[test]
+fn lists_are_printed_with_their_origins_and_without_their_secrets() {
+    let text = r#"
+destinations = [{ name = "pd", type = "pagerduty", routing_key = "hunter2" }]
+[[routes]]
+destinations = ["pd"]
+"#;
+    let printed = effective_toml(&of_text(text).unwrap());
+    insta::assert_snapshot!(printed[printed.find("[[").unwrap()..]);
+    let text = text.replace("routing_key =", "routing_key_file =").replace("hunter2", "/etc/pd");
+    let read = of_text(&text).unwrap();
+    assert_eq!(of_text(&effective_toml(&read)).unwrap().config, read.config);
 }
 
 /// Some value for a key within its bounds, as TOML would give it; None leaves it alone.
@@ -130,10 +197,12 @@ fn some_value(field: &Field, seed: u64, word: &str) -> Option<Raw> {
         Field::Address(_) => Raw::Text(format!("127.0.0.{}:{}", seed % 256, seed % 65_536)),
         Field::Path(_) | Field::PathOrUnset { .. } => Raw::Text(format!("/{word}")),
         Field::Choice { names, .. } => Raw::Text(names[seed as usize % names.len()].into()),
-        Field::Text { .. } => return None,
+        Field::Text { .. } | Field::Secret { .. } => return None,
         Field::List { good, .. } => {
             let (name, number) = (format!("h{}", seed % 1000), (seed % 1000).to_string());
-            Raw::List(vec![Raw::Text(if good(&name) { name } else { number })])
+            let known = [name.clone(), number, format!("{name}=x")];
+            let fits = known.into_iter().find(|word| good(word));
+            Raw::List(fits.map(Raw::Text).into_iter().collect())
         }
     })
 }
