@@ -10,6 +10,8 @@
 pub mod log;
 mod text;
 
+pub(crate) use text::plain;
+
 use crate::clock::{Clock, Stamp};
 use crate::config::AlertsConfig;
 use crate::target::{Target, TargetKind};
@@ -53,6 +55,8 @@ pub struct OomKill {
     /// Path of the cgroup whose limit was reached; None if the node was out of memory.
     pub memcg: Option<String>,
     pub victim_rss: Option<crate::units::Bytes>,
+    /// The id of its incident: `/api/v1/incidents/{id}`.
+    pub incident: Option<String>,
 }
 
 #[derive(Debug)]
@@ -116,6 +120,7 @@ impl Alerts {
         label("comm", kill.victim_comm.clone());
         label("killer", kill.killer_comm.clone());
         label("cgroup", kill.memcg.clone());
+        label("incident", kill.incident.clone());
         let target = kill.memcg.as_ref().map_or("node".to_owned(), |path| format!("cgroup:{path}"));
         let view = AlertView {
             name: "OomKill".to_owned(),

@@ -7,6 +7,7 @@
 
 mod events;
 mod host;
+mod incidents;
 mod metrics;
 mod openapi;
 mod page;
@@ -133,6 +134,8 @@ fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(v1::series))
         .routes(routes!(v1::verdicts))
         .routes(routes!(v1::alerts))
+        .routes(routes!(incidents::incidents))
+        .routes(routes!(incidents::incident))
         .routes(routes!(events::events))
 }
 

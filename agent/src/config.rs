@@ -42,6 +42,7 @@ pub struct Config {
     pub sampling: Sampling,
     pub history: HistoryConfig,
     pub alerts: AlertsConfig,
+    pub recorder: RecorderConfig,
     pub privacy: Privacy,
 }
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +91,12 @@ pub struct AlertsConfig {
     pub repeat_interval: Duration,
     pub oom_horizon: Duration,
     pub imminent: Duration,
+}
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecorderConfig {
+    pub pins_max: usize,
+    pub incidents_max: usize,
+    pub disk_budget: Bytes,
 }
 #[derive(Clone, Debug, PartialEq)]
 pub struct Privacy {
@@ -164,6 +171,11 @@ impl Default for Config {
                 repeat_interval: Duration::from_secs(4 * 3600),
                 oom_horizon: Duration::from_secs(96 * 3600),
                 imminent: Duration::from_secs(600),
+            },
+            recorder: RecorderConfig {
+                pins_max: 32,
+                incidents_max: 200,
+                disk_budget: Bytes::mib(16),
             },
             privacy: Privacy { cmdline: CmdlineMode::Redacted, redact: Vec::new() },
         }

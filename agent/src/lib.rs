@@ -25,6 +25,7 @@ pub mod config;
 pub mod detect;
 pub mod forecast;
 pub mod history;
+pub mod recorder;
 pub mod replay;
 pub mod sampler;
 pub mod sources;

@@ -11,7 +11,7 @@ use crate::verdict::{Cause, Eta, State, Verdict};
 const NAME_MAX: usize = 120;
 
 /// A name as plain text: control and direction-changing characters become `?`, long ones are cut.
-pub(super) fn plain(name: &str) -> String {
+pub(crate) fn plain(name: &str) -> String {
     let unsafe_to_show = |c: char| {
         let is_invisible = matches!(c, '\u{200b}'..='\u{200f}');
         let is_line_or_direction = matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

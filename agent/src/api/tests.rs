@@ -1,5 +1,6 @@
 //! The router as a client meets it, without a socket.
 
+mod incidents;
 mod streams;
 
 use super::desk::{Desk, HOSTILE};
@@ -358,6 +359,8 @@ async fn every_documented_path_is_served_and_every_operation_is_documented_in_fu
           "/api/v1/alerts",
           "/api/v1/cgroups",
           "/api/v1/events",
+          "/api/v1/incidents",
+          "/api/v1/incidents/{id}",
           "/api/v1/node",
           "/api/v1/processes",
           "/api/v1/processes/{pid}",
@@ -370,7 +373,10 @@ async fn every_documented_path_is_served_and_every_operation_is_documented_in_fu
         ]
         "#);
     for (path, item) in document["paths"].as_object().unwrap() {
-        let uri = path.replace("{pid}", "42").replace("series", "series?target=node");
+        let uri = path
+            .replace("{id}", desk::INCIDENT)
+            .replace("{pid}", "42")
+            .replace("series", "series?target=node");
         let response =
             app.clone().oneshot(request(Method::GET, &uri).body(Body::empty()).unwrap()).await;
         assert_eq!(response.unwrap().status(), StatusCode::OK, "{path}");
@@ -454,6 +460,7 @@ fn any_uri() -> impl Strategy<Value = String> {
         "/api/v1/series",
         "/api/v1/verdicts",
         "/api/v1/alerts",
+        "/api/v1/incidents/x",
         "/api/v1/events",
     ]);
     let key = prop_oneof![

@@ -9,8 +9,8 @@ use crate::sampler::State as Shared;
 use crate::target::{Target, TargetKind};
 use crate::verdict::{State, Verdict};
 use crate::view::{
-    AlertView, CgroupView, Event, HealthView, NodeView, OwnView, ProcessDetail, ProcessList,
-    ProcessOrder, SeriesQuery, SeriesView, Watch,
+    AlertView, CgroupView, Event, HealthView, Incident, IncidentSummary, NodeView, OwnView,
+    ProcessDetail, ProcessList, ProcessOrder, SeriesQuery, SeriesView, Watch,
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -82,6 +82,15 @@ impl Watch for Desk {
 
     fn own(&self) -> OwnView {
         super::own::own(&self.state.lock())
+    }
+
+    fn incidents(&self) -> Vec<IncidentSummary> {
+        self.state.lock().shelf.list()
+    }
+
+    fn incident(&self, id: &str) -> Option<Arc<Incident>> {
+        let shelf = Arc::clone(&self.state.lock().shelf);
+        shelf.read(id)
     }
 
     fn events_since(&self, after: u64) -> Vec<Event> {

@@ -3,17 +3,34 @@
 //! The log names victim and cgroup. The counters only rise: `oom_kill` of vmstat says that somebody
 //! was killed, the one of each cgroup says where.
 
+use super::incidents::{Kill, killed};
 use super::judging::tell;
 use super::state::State;
 use crate::alert::OomKill;
 use crate::clock::Stamp;
 use crate::sources::cgroup::{Details, read_details};
 use crate::sources::oom;
-use crate::view::EventKind;
 use std::sync::Arc;
 
-/// A kill that the log told of.
+/// A kill that the log told of. One that an earlier run has told of already is passed over.
 pub fn logged(state: &mut State, kill: &oom::OomKill, now: Stamp) {
+    let boot_id = state.node.host.boot_id.as_deref().unwrap_or_default();
+    if kill.before_start && state.shelf.knows(boot_id, kill.at.secs(), kill.victim_pid) {
+        return;
+    }
+    let entered = Kill {
+        log: Some(kill),
+        memcg: kill.oom_memcg.as_deref().filter(|_| !kill.global),
+        cgroup: kill.memcg.as_deref(),
+        count: 1,
+    };
+    let incident = killed(state, &entered, now);
+    // The counters of these cgroups have moved, whatever their usage says.
+    for path in kill.memcg.iter().chain(&kill.oom_memcg) {
+        if let Some(cgroup) = state.cgroups.find(path).and_then(|at| state.cgroups.get_mut(at)) {
+            (cgroup.details_at, cgroup.parts_at) = (None, Stamp(i64::MIN));
+        }
+    }
     let memory = [kill.anon_rss, kill.file_rss, kill.shmem_rss];
     let known = OomKill {
         victim_pid: Some(kill.victim_pid),
@@ -21,6 +38,7 @@ pub fn logged(state: &mut State, kill: &oom::OomKill, now: Stamp) {
         killer_comm: kill.killer_comm.clone(),
         memcg: kill.oom_memcg.clone().filter(|_| !kill.global),
         victim_rss: kill.anon_rss.map(|_| memory.into_iter().flatten().sum()),
+        incident: Some(incident),
     };
     tell_kill(state, &known, 1, now);
 }
@@ -34,12 +52,18 @@ pub fn counted(state: &mut State, before: Option<u64>, after: Option<u64>, now: 
     }
     for (path, here) in counted_in_cgroups(state, now) {
         kills = kills.saturating_sub(here);
-        let known = OomKill { memcg: Some(path.to_string()), ..OomKill::default() };
-        tell_kill(state, &known, here, now);
+        counted_at(state, Some(&path), here, now);
     }
     if kills > 0 {
-        tell_kill(state, &OomKill::default(), kills, now);
+        counted_at(state, None, kills, now);
     }
+}
+
+fn counted_at(state: &mut State, path: Option<&str>, count: u64, now: Stamp) {
+    let entered = Kill { log: None, memcg: path, cgroup: path, count };
+    let incident = Some(killed(state, &entered, now));
+    let known = OomKill { memcg: path.map(str::to_owned), incident, ..OomKill::default() };
+    tell_kill(state, &known, count, now);
 }
 
 /// Reads the events of every cgroup anew. Cost: 30 µs each, and only after a kill.
@@ -72,7 +96,6 @@ fn tell_kill(state: &mut State, kill: &OomKill, kills: u64, now: Stamp) {
     state.counters.oom_kills += kills;
     let change = state.alerts.oom_kill(kill, now, state.clock);
     tell(state, &change, now);
-    state.events.emit(EventKind::Incident, state.clock.rfc3339(now), &change.alert);
 }
 
 #[cfg(test)]
