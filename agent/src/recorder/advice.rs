@@ -158,7 +158,7 @@ fn limit(incident: &Incident) -> Option<Advice> {
     }
     let why = match grower.filter(|grower| grower.for_s < SUDDEN_S) {
         Some(grower) => format!(
-            "{} took {} within {}: a peak, not a leak. Bound what it does at once, or give it room.",
+            "{} took {} within {}: a peak, not a leak. Bound what it does at once or give it room.",
             plain(&grower.name),
             grower.grown_bytes,
             duration(grower.for_s)

@@ -43,8 +43,8 @@ pub struct DraftSeries {
 }
 
 impl DraftSeries {
-    /// Copies the last hour before `until`: every reading that `pinned` or the window holds, minutes
-    /// before that. Cost: some 100 µs.
+    /// Copies the last hour before `until`: every reading that `pinned` or the window holds, and
+    /// minutes before that. Cost: some 100 µs.
     #[must_use]
     pub fn copy(
         target: String,

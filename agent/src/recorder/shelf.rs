@@ -133,8 +133,8 @@ impl Shelf {
         self.held.lock().index.iter().any(|entry| entry.summary.id == id)
     }
 
-    /// Whether the kill of `pid`, printed `kernel_time_s` after the boot `boot_id`, is in an incident
-    /// already.
+    /// Whether the kill of `pid`, printed `kernel_time_s` after the boot `boot_id`, is in an
+    /// incident already.
     #[must_use]
     pub fn knows(&self, boot_id: &str, kernel_time_s: f64, pid: u32) -> bool {
         let held = self.held.lock();
@@ -144,8 +144,8 @@ impl Shelf {
         })
     }
 
-    /// Puts an incident up, in place of an older one of the same id. True if it is on disk. May wait
-    /// for the disk.
+    /// Puts an incident up, in place of an older one of the same id. True if it is on disk. May
+    /// wait for the disk.
     pub fn put(&self, incident: Incident) -> bool {
         let incident = Arc::new(files::bounded(incident));
         // Whoever hears of it finds it, even while the disk hangs.

@@ -1,5 +1,5 @@
-//! Readings that take the target's `mmap_lock`: command lines, `smaps_rollup`, and the evidence that
-//! is collected of a suspect.
+//! Readings that take the target's `mmap_lock`: command lines, `smaps_rollup`, and the evidence
+//! that is collected of a suspect.
 //!
 //! They run on a thread of their own, because a target that holds its lock (a huge mapping, a stuck
 //! page fault) blocks the reader for as long. The sampler asks, goes on, and learns the answer

@@ -17,7 +17,7 @@ use facts::{copied, draft, told};
 use std::time::Duration;
 use victim::victim_of;
 
-/// A kernel stamp further from the agent's clock than this is not believed for a kill just heard of.
+/// A kernel stamp further from the agent's clock than this is not believed of a fresh kill.
 const STAMP_TRUSTED: Duration = Duration::from_secs(10);
 
 /// What is known of one kill, whichever way it was heard of.

@@ -1,5 +1,5 @@
-//! What the black box is told while nothing has happened yet: who is suspect, what was said of them,
-//! and the evidence that is collected at the threshold and again before the limit.
+//! What the black box is told while nothing has happened yet: who is suspect, what was said of
+//! them, and the evidence that is collected at the threshold and again before the limit.
 //!
 //! All of it is bounded work under the lock; what may block is asked of the deep reader, what goes
 //! to disk is left to the recorder's thread.

@@ -104,8 +104,8 @@ pub(super) fn told(state: &State, target: &Target) -> Option<Told> {
     (!sayings.is_empty()).then(|| Told { target: target.to_string(), sayings })
 }
 
-/// The last verdict before the kill: a suspicion of the victim, else of what is around it; else what
-/// is thought of the cgroup now.
+/// The last verdict before the kill: a suspicion of the victim, else of what is around it; else
+/// what is thought of the cgroup now.
 fn last_verdict(state: &State, targets: &[&Target], at: Stamp) -> Option<Verdict> {
     const STILL_HOLDS: Duration = Duration::from_secs(120);
     let suspicion = |target: &&&Target| {
