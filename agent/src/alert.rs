@@ -59,6 +59,8 @@ pub struct OomKill {
     pub victim_rss: Option<crate::units::Bytes>,
     /// Of the cgroup's owner and the victim's workload.
     pub labels: BTreeMap<String, String>,
+    /// The id of its incident: `/api/v1/incidents/{id}`.
+    pub incident: Option<String>,
 }
 
 #[derive(Debug)]
@@ -123,6 +125,7 @@ impl Alerts {
         label("comm", kill.victim_comm.clone());
         label("killer", kill.killer_comm.clone());
         label("cgroup", kill.memcg.clone());
+        label("incident", kill.incident.clone());
         let target = kill.memcg.as_ref().map_or("node".to_owned(), |path| format!("cgroup:{path}"));
         let view = AlertView {
             name: "OomKill".to_owned(),

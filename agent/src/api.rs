@@ -8,6 +8,7 @@
 
 mod events;
 mod host;
+mod incidents;
 mod metrics;
 mod openapi;
 mod page;
@@ -143,6 +144,8 @@ fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(silences::list, silences::make))
         .routes(routes!(silences::end))
         .routes(routes!(silences::destinations))
+        .routes(routes!(incidents::incidents))
+        .routes(routes!(incidents::incident))
         .routes(routes!(events::events))
 }
 

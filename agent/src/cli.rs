@@ -5,6 +5,7 @@
 
 mod ask;
 mod doctor;
+mod explain;
 mod generate;
 mod leaks;
 mod replay;
@@ -14,10 +15,11 @@ mod text;
 mod top;
 
 pub use doctor::DoctorArgs;
+pub use explain::ExplainArgs;
 pub use generate::{GenerateArgs, What};
 pub use leaks::LeaksArgs;
 pub use replay::ReplayArgs;
-pub use route::{ExplainArgs, RouteArgs, RouteCommand, TestArgs};
+pub use route::{RouteArgs, RouteCommand, TestArgs, WhoArgs};
 pub use settings::{CheckArgs, RunArgs};
 pub use top::TopArgs;
 
@@ -72,6 +74,7 @@ Examples:
   plimsoll top                        see it live; ? shows the keys
   plimsoll leaks                      what is leaking, most urgent first
   plimsoll leaks --json | jq .        the same for programs
+  plimsoll explain-oom                why the kernel killed last, and what to do
   plimsoll replay trace.csv.gz        what it would have said of recorded usage
   plimsoll doctor                     what can be seen on this machine, and what would give more
   plimsoll route test pager           send a test notice, and see what comes back
@@ -117,6 +120,9 @@ pub enum Tool {
     Top(TopArgs),
     /// List what is leaking or running towards its limit, most urgent first
     Leaks(LeaksArgs),
+    /// Explain a kill for want of memory: what, who, why, since when, what to do
+    #[command(name = "explain-oom")]
+    Explain(ExplainArgs),
     /// Check what the agent can see on this machine, and say what would give more
     Doctor(DoctorArgs),
     /// Run the detector over a recorded trace and write what it would have said
@@ -180,6 +186,8 @@ pub(crate) enum Failure {
     #[error("{0}")]
     Route(String),
     #[error("{0}")]
+    Incident(String),
+    #[error("{0}")]
     Json(#[from] serde_json::Error),
 }
 
@@ -189,6 +197,7 @@ pub fn execute(tool: Tool, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
     let done = match tool {
         Tool::Top(args) => top::top(&args, out),
         Tool::Leaks(args) => leaks::leaks(&args, out),
+        Tool::Explain(args) => explain::explain(&args, env, out),
         Tool::Doctor(args) => doctor::doctor(&args, env, out),
         Tool::Replay(args) => replay::run(&args, out, err),
         Tool::CheckConfig(args) => settings::check(&args, env, out),
@@ -197,10 +206,10 @@ pub fn execute(tool: Tool, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
         Tool::Generate(args) => generate::generate(&args, Cli::command(), out),
     };
     let done = done.and_then(|exit| Ok(out.flush().map(|()| exit)?));
-    done.unwrap_or_else(|failure| explain(&failure, err))
+    done.unwrap_or_else(|failure| complain(&failure, err))
 }
 
-fn explain(failure: &Failure, err: &mut dyn Write) -> Exit {
+fn complain(failure: &Failure, err: &mut dyn Write) -> Exit {
     let closed = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
     let exit = match failure {
         Failure::Output(e) if closed(e) => return Exit::Good,

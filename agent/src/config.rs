@@ -53,6 +53,7 @@ pub struct Config {
     pub alerts: AlertsConfig,
     pub pressure: PressureConfig,
     pub routing: RoutingConfig,
+    pub recorder: RecorderConfig,
     pub privacy: Privacy,
 }
 #[derive(Clone, Debug, PartialEq)]
@@ -126,6 +127,12 @@ pub struct PressureConfig {
     /// Octal, as [`keys::pressure::mode`] reads it.
     pub mode: String,
     pub subscribers_max: usize,
+}
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecorderConfig {
+    pub pins_max: usize,
+    pub incidents_max: usize,
+    pub disk_budget: Bytes,
 }
 #[derive(Clone, Debug, PartialEq)]
 pub struct Privacy {
@@ -220,6 +227,11 @@ impl Default for Config {
                 subscribers_max: 256,
             },
             routing: RoutingConfig::default(),
+            recorder: RecorderConfig {
+                pins_max: 32,
+                incidents_max: 200,
+                disk_budget: Bytes::mib(16),
+            },
             privacy: Privacy { cmdline: CmdlineMode::Redacted, redact: Vec::new() },
         }
     }

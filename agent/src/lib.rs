@@ -27,6 +27,7 @@ pub mod detect;
 pub mod forecast;
 pub mod history;
 pub mod pressure;
+pub mod recorder;
 pub mod replay;
 pub mod route;
 pub mod sampler;

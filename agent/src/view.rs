@@ -4,9 +4,11 @@
 //! times are seconds unless the name says otherwise, wall times are RFC 3339 UTC. A value that
 //! could not be had is null, never 0.
 
+mod incident;
 pub mod pressure;
 mod routing;
 
+pub use incident::*;
 pub use routing::{DestinationView, SilenceRequest, SilenceView};
 
 use crate::route::silence::{SilenceRefused, Wish};
@@ -46,6 +48,11 @@ pub trait Watch: Send + Sync + 'static {
     /// When there is none of this id, or it stands in the configuration file.
     fn end_silence(&self, id: &str) -> Result<(), SilenceRefused>;
     fn destinations(&self) -> Vec<DestinationView>;
+    /// Newest first.
+    fn incidents(&self) -> Vec<IncidentSummary>;
+    /// One incident in full. The one call that may wait, for the disk: not for a thread that must
+    /// not.
+    fn incident(&self, id: &str) -> Option<std::sync::Arc<Incident>>;
     /// Events after number `after`, oldest first, as far as the ring still holds them.
     fn events_since(&self, after: u64) -> Vec<Event>;
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Event>;
@@ -93,6 +100,22 @@ pub struct PsiView {
     pub full_avg60: Option<f64>,
     pub full_avg300: Option<f64>,
     pub full_total_s: Option<f64>,
+}
+
+impl From<&crate::sources::psi::Psi> for PsiView {
+    fn from(psi: &crate::sources::psi::Psi) -> Self {
+        let full = psi.full.as_ref();
+        Self {
+            some_avg10: psi.some.avg10,
+            some_avg60: psi.some.avg60,
+            some_avg300: psi.some.avg300,
+            some_total_s: psi.some.total.as_secs_f64(),
+            full_avg10: full.map(|l| l.avg10),
+            full_avg60: full.map(|l| l.avg60),
+            full_avg300: full.map(|l| l.avg300),
+            full_total_s: full.map(|l| l.total.as_secs_f64()),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -396,6 +419,13 @@ pub struct OwnView {
     pub sampler_lag_seconds: f64,
     pub flush_failures_total: u64,
     pub oom_kills_total: u64,
+    pub incidents_total: u64,
+    /// Kills of which no incident could be made.
+    pub incidents_dropped_total: u64,
+    pub incident_write_failures_total: u64,
+    /// Targets whose history is pinned.
+    pub pins: usize,
+    pub pins_refused_total: u64,
     /// Units: seconds from start to the first complete sweep.
     pub first_sweep_seconds: Option<f64>,
 }
@@ -405,7 +435,7 @@ pub struct OwnView {
 pub enum EventKind {
     Verdict,
     Alert,
-    /// A kill by the kernel's OOM killer that was seen.
+    /// One or more kills by the kernel's OOM killer, of which an incident was written.
     Incident,
     Pressure,
 }
@@ -416,8 +446,7 @@ pub struct Event {
     pub seq: u64,
     pub at: String,
     pub event: EventKind,
-    /// A [`Verdict`], an [`AlertView`], a description of the kill, or a
-    /// [`pressure::PressureEvent`].
+    /// A [`Verdict`], an [`AlertView`], an [`IncidentSummary`], or a [`pressure::PressureEvent`].
     #[schema(value_type = Object)]
     pub data: serde_json::Value,
 }

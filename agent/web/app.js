@@ -5,6 +5,7 @@ import { Problem, Unreachable, follow, get, health } from "./app/api.js";
 import { foreign, h, setText } from "./app/dom.js";
 import { clock } from "./app/format.js";
 import { hull } from "./app/hull.js";
+import { incidentPage, incidentsPage } from "./app/incident.js";
 import { alertsPage, eventsPage } from "./app/log.js";
 import { pressurePanel } from "./app/pressure.js";
 import { LIMIT, TABS, agentSort, table } from "./app/table.js";
@@ -24,6 +25,7 @@ const data = {
   health: null,
   verdicts: { workload: [], cgroup: [], process: [] },
   alerts: [],
+  incidents: [],
   cgroups: [],
   processes: [],
   total: 0,
@@ -56,6 +58,9 @@ const READERS = {
   // Not every agent has it: one without is no fault of the page's.
   pressure: async () => {
     data.pressure = await get("pressure").catch(() => null);
+  },
+  incidents: async () => {
+    data.incidents = list(await get("incidents"));
   },
   cgroups: async () => {
     data.cgroups = list(await get("cgroups"));
@@ -91,10 +96,13 @@ function pageOf(route) {
   const [name, id, range] = route.replace(/^#\/?/, "").split("/");
   if (name === "alerts") return { nav: "alerts", title: "Alerts", ...alertsPage(pressurePanel()) };
   if (name === "events") return { nav: "events", title: "Events", ...eventsPage() };
-  if (name === "target" && id) {
+  if (name === "incidents") return { nav: "incidents", title: "Incidents", ...incidentsPage() };
+  if ((name === "target" || name === "incident") && id) {
     try {
       const target = decodeURIComponent(id);
-      return { nav: "watch", title: target, back: true, ...targetPage(target, range) };
+      return name === "incident"
+        ? { nav: "incidents", title: `Incident ${target}`, ...incidentPage(target) }
+        : { nav: "watch", title: target, back: true, ...targetPage(target, range) };
     } catch {
       /* a broken address: show the list */
     }

@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
+import { incident } from "./stub-incident.mjs";
 
 const WEB = fileURLToPath(new URL("../../agent/web/", import.meta.url));
 const TYPES = {
@@ -156,6 +157,7 @@ export function documents() {
       ),
     ],
     alerts: alerts(),
+    incidents: [incident(HOSTILE)],
     cgroups: [
       cgroup("/kubepods/burstable/checkout-api", "checkout-api", 436 * MIB, 512 * MIB, leak),
       cgroup(`/${HOSTILE}`, "odd", 20 * MIB, null, judgement()),
@@ -353,6 +355,7 @@ async function answer(agent, streams, request, response) {
     "/api/v1/node": docs.node,
     "/api/v1/verdicts": docs.verdicts.filter((v) => isWanted(v, url.searchParams)),
     "/api/v1/alerts": docs.alerts,
+    "/api/v1/incidents": docs.incidents.map((one) => one.listed),
     "/api/v1/cgroups": docs.cgroups,
     "/api/v1/processes": docs.processes,
     "/readyz": docs.health,
@@ -371,6 +374,8 @@ async function answer(agent, streams, request, response) {
       });
     }
   }
+  const wanted = docs.incidents.find((one) => url.pathname.endsWith(`/incidents/${one.listed.id}`));
+  if (wanted) return send(wanted.document);
   if (url.pathname === "/api/v1/events") {
     response.writeHead(200, { ...HEADERS, "content-type": "text/event-stream" });
     response.write(`: hello\n\n${agent.events.map(frame).join("")}`);

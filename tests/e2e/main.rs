@@ -9,6 +9,7 @@ mod commands;
 mod demo;
 mod descriptors;
 mod hostile;
+mod incidents;
 mod leaks;
 mod live;
 mod metrics;

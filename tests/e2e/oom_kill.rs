@@ -22,10 +22,14 @@ fn a_kill_is_told_of_with_its_victim_and_the_cgroup_whose_limit_it_was() {
         if victim.ended() { Ok(()) } else { Err("it lives".to_owned()) }
     });
 
-    let incident = agent.event(SOON, |event| {
-        event["event"] == "incident" && event["data"]["labels"]["pid"] == pid.as_str()
+    let told = agent.event(SOON, |event| {
+        event["event"] == "alert" && event["data"]["labels"]["pid"] == pid.as_str()
     });
-    assert_eq!(incident["data"]["name"], "OomKill");
+    assert_eq!(told["data"]["name"], "OomKill");
+    let id = &told["data"]["labels"]["incident"];
+    let incident =
+        agent.event(SOON, |event| event["event"] == "incident" && event["data"]["id"] == *id);
+    assert_eq!(incident["data"]["cgroup"], cgroup.path());
     let alert = wait_for("the alert is listed", SOON, || {
         let alerts = agent.alerts_on(victim.pid(), None);
         let kill = alerts.iter().find(|alert| alert["name"] == "OomKill").cloned();

@@ -32,6 +32,8 @@ fn every_route_answers_with_its_document() {
     assert!(agent.get("/metrics").body.contains("plimsoll_ready 1"));
     assert_eq!(agent.json("/openapi.json")["openapi"], "3.1.0");
     assert_eq!(agent.json("/api/v1/alerts").as_array().map(Vec::len), Some(0));
+    assert_eq!(agent.json("/api/v1/incidents").as_array().map(Vec::len), Some(0));
+    assert_eq!(agent.get("/api/v1/incidents/20991121T100900Z-1").status, 404);
 
     let node = agent.json("/api/v1/node");
     assert!(node["verdict"]["state"].is_string(), "{node}");
@@ -76,6 +78,7 @@ fn readyz_verbose_names_every_source_and_what_it_sees() {
         "cpu_budget",
         "descriptors",
         "history",
+        "incidents",
         "node",
         "oom_log",
         "proc_events",

@@ -25,7 +25,7 @@ pub fn test() -> Outcome {
     let mut browser = command(&["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
     browser.current_dir(top().join("tests/browser"));
     run(browser)?;
-    let mut page = command(&["node", "--test", "page.test.mjs"]);
+    let mut page = command(&["node", "--test", "page.test.mjs", "incident.test.mjs"]);
     page.current_dir(top().join("tests/browser"));
     run(page)?;
     let mut tests = if exists("cargo-nextest") {

@@ -158,6 +158,7 @@ fn a_kill_is_told_once_and_resolves_itself_after_an_hour() {
         memcg: Some("/demo/leak".to_owned()),
         victim_rss: Some(Bytes::mib(300)),
         labels: [("workload".to_owned(), "unit/a\nb".to_owned())].into(),
+        incident: Some("20261121T100900Z-7".into()),
     };
     let alert = alerts.oom_kill(&kill, at(0), clock).alert;
     assert_eq!((alert.name.as_str(), alert.severity), ("OomKill", Severity::Critical));

@@ -13,6 +13,7 @@ use tokio::sync::broadcast;
 /// What a process may call itself: quotes, newlines, markup and, where bytes were not UTF-8, the
 /// replacement character.
 pub(super) const HOSTILE: &str = "a\"b\\c\nd</script>\u{fffd}\u{1b}[31m";
+pub(super) const INCIDENT: &str = "20261121T100900Z-42";
 /// Small, so that tests can make a receiver lag.
 const CHANNEL: usize = 4;
 
@@ -86,6 +87,20 @@ fn process() -> ProcessView {
         comm: HOSTILE.to_owned(),
         rss_bytes: Bytes::mib(300),
         ..ProcessView::default()
+    }
+}
+
+fn incident() -> Incident {
+    Incident {
+        schema: INCIDENT_SCHEMA.to_owned(),
+        id: INCIDENT.to_owned(),
+        at: "2026-11-21T10:09:00.000Z".to_owned(),
+        victims: vec![Victim {
+            pid: Some(42),
+            comm: Some(HOSTILE.to_owned()),
+            ..Victim::default()
+        }],
+        ..Incident::default()
     }
 }
 
@@ -240,6 +255,14 @@ impl Watch for Desk {
             failing: Some("answered 503".to_owned()),
             ..DestinationView::default()
         }]
+    }
+
+    fn incidents(&self) -> Vec<IncidentSummary> {
+        vec![incident().in_short(true)]
+    }
+
+    fn incident(&self, id: &str) -> Option<Arc<Incident>> {
+        Some(Arc::new(incident())).filter(|incident| incident.id == id)
     }
 
     fn events_since(&self, after: u64) -> Vec<Event> {

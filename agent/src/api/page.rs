@@ -38,6 +38,7 @@ const ASSETS: &[Asset] = &[
     asset!("/app/facts.js", SCRIPT, "app/facts.js"),
     asset!("/app/format.js", SCRIPT, "app/format.js"),
     asset!("/app/hull.js", SCRIPT, "app/hull.js"),
+    asset!("/app/incident.js", SCRIPT, "app/incident.js"),
     asset!("/app/log.js", SCRIPT, "app/log.js"),
     asset!("/app/pressure.js", SCRIPT, "app/pressure.js"),
     asset!("/app/rows.js", SCRIPT, "app/rows.js"),

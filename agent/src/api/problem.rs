@@ -85,6 +85,15 @@ impl Problem {
         )
     }
 
+    pub(super) fn unknown_incident(detail: impl Into<String>) -> Self {
+        Self::new(
+            "urn:plimsoll:problem:unknown-incident",
+            "Unknown incident",
+            StatusCode::NOT_FOUND,
+            detail,
+        )
+    }
+
     pub(super) fn wrong_method() -> Self {
         Self::new(
             "urn:plimsoll:problem:wrong-method",

@@ -1,6 +1,7 @@
 //! The router as a client meets it, without a socket.
 
 mod document;
+mod incidents;
 mod silences;
 mod streams;
 
@@ -389,6 +390,7 @@ fn any_uri() -> impl Strategy<Value = String> {
         "/api/v1/series",
         "/api/v1/verdicts",
         "/api/v1/alerts",
+        "/api/v1/incidents/x",
         "/api/v1/events",
     ]);
     let key = prop_oneof![

@@ -1,11 +1,13 @@
 //! Builds the sampler from the configuration: opens each source and says what it cannot see.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::history::persist::{Boot, Journal, JournalError, JournalParams};
 use crate::history::{History, HistoryParams};
 use crate::pressure::Service;
-use crate::sampler::{Health, Node, Sampler, State};
+use crate::recorder::shelf::read_checkpoint;
+use crate::recorder::{Checkpoint, Shelf, ShelfParams, Writer};
+use crate::sampler::{Health, Node, Sampler, State, monotonic};
 use crate::sources::Roots;
 use crate::sources::cgroup::Layout;
 use crate::sources::connector::Connector;
@@ -43,11 +45,13 @@ pub fn assemble(config: Config, state_dir: Option<&Path>) -> Result<Sampler, Ass
     let mut health = Health::default();
     check_proc(&roots)?;
     let host = host::read(&roots);
-    let boot_id = host.boot_id.as_deref().unwrap_or_default();
+    let boot_id = &*host.boot_id.clone().unwrap_or_default();
     let (mut history, journal) = open_history(&config, state_dir, boot_id, clock, &mut health)?;
     let cgroup_layout = open_cgroups(&roots, &mut health);
     let connector = open_connector(&roots, &mut health);
-    let oom_log = open_oom_log(&roots, &mut health);
+    let (shelf, checkpoint) = open_shelf(&config, state_dir, &mut health);
+    let unheard = checkpoint.as_ref().map(|checkpoint| checkpoint.unheard_since(boot_id));
+    let oom_log = open_oom_log(&roots, unheard, &mut health);
     describe_smaps(&config, &mut health);
     health.ok("cpu_budget", "all targets at their own pace");
     let descriptors = descriptors(&config, &mut health);
@@ -56,10 +60,17 @@ pub fn assemble(config: Config, state_dir: Option<&Path>) -> Result<Sampler, Ass
     let deep =
         crate::sampler::Deep::start(roots.clone(), redactor).map_err(AssembleError::Thread)?;
     let node = Node::new(host, &mut history, clock.now());
+    let heard_from = heard_from(checkpoint.as_ref(), boot_id);
+    let black_box = Writer::start(Arc::clone(&shelf)).map_err(AssembleError::Thread)?;
     let mut state = State::new(config, clock, node, history, cgroup_layout, health);
     state.counters.kept_fds_max = descriptors.kept;
     state.senses.most = descriptors.senses;
     state.pressure = pressure;
+    state.shelf = shelf;
+    if let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.boot_id == boot_id) {
+        let pins = checkpoint.pins.into_iter();
+        state.recorder.pins.restore(pins.filter_map(|record| record.into_pin()));
+    }
     Ok(Sampler {
         state: Arc::new(Mutex::new(state)),
         discovery: crate::sampler::Discovery::new(roots.clone(), connector),
@@ -67,6 +78,8 @@ pub fn assemble(config: Config, state_dir: Option<&Path>) -> Result<Sampler, Ass
         deep,
         oom_log,
         journal,
+        black_box,
+        heard_from,
         page_size: Bytes(rustix::param::page_size() as u64),
     })
 }
@@ -175,8 +188,44 @@ fn open_connector(roots: &Roots, health: &mut Health) -> Option<Connector> {
     }
 }
 
-fn open_oom_log(roots: &Roots, health: &mut Health) -> Option<OomLog> {
-    match OomLog::open(roots) {
+/// The incidents of earlier runs, and what the last one left to be known.
+fn open_shelf(
+    config: &Config,
+    state_dir: Option<&Path>,
+    health: &mut Health,
+) -> (Arc<Shelf>, Option<Checkpoint>) {
+    let Some(dir) = state_dir.filter(|_| config.history.persist) else {
+        health.off("incidents", "nothing is kept on disk: the newest 8 are in RAM");
+        return (Arc::new(Shelf::in_memory()), None);
+    };
+    let (shelf, notes) = Shelf::open(ShelfParams {
+        dir: Some(dir.to_owned()),
+        incidents_max: config.recorder.incidents_max,
+        disk_budget: config.recorder.disk_budget,
+    });
+    for note in notes {
+        tracing::warn!(note, "incidents on disk");
+    }
+    health.ok("incidents", format!("{} kept in {}", shelf.len(), dir.display()));
+    (Arc::new(shelf), read_checkpoint(dir))
+}
+
+/// Where this state directory's interest in the kernel log begins: with the first run on this boot,
+/// or with the boot itself if an earlier one had a run.
+fn heard_from(checkpoint: Option<&Checkpoint>, boot_id: &str) -> Stamp {
+    match checkpoint {
+        Some(checkpoint) if checkpoint.boot_id == boot_id => Stamp(checkpoint.began_ms),
+        Some(_) => Stamp(0),
+        None => monotonic(),
+    }
+}
+
+fn open_oom_log(roots: &Roots, unheard: Option<Stamp>, health: &mut Health) -> Option<OomLog> {
+    let opened = match unheard {
+        Some(since) => OomLog::open_since(roots, since),
+        None => OomLog::open(roots),
+    };
+    match opened {
         Ok(log) => {
             health.ok("oom_log", format!("kills with victim and cgroup, by {}", log.how()));
             Some(log)

@@ -12,8 +12,8 @@ use crate::sampler::State as Shared;
 use crate::target::{Target, TargetKind};
 use crate::verdict::{State, Verdict};
 use crate::view::{
-    AlertView, CgroupView, DestinationView, Event, HealthView, NodeView, OwnView, ProcessDetail,
-    ProcessList, ProcessOrder, SeriesQuery, SeriesView, SilenceView, Watch,
+    AlertView, CgroupView, DestinationView, Event, HealthView, Incident, IncidentSummary, NodeView,
+    OwnView, ProcessDetail, ProcessList, ProcessOrder, SeriesQuery, SeriesView, SilenceView, Watch,
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -111,6 +111,15 @@ impl Watch for Desk {
 
     fn pressure(&self) -> crate::view::pressure::PressureView {
         pressure::pressure(&self.state.lock())
+    }
+
+    fn incidents(&self) -> Vec<IncidentSummary> {
+        self.state.lock().shelf.list()
+    }
+
+    fn incident(&self, id: &str) -> Option<Arc<Incident>> {
+        let shelf = Arc::clone(&self.state.lock().shelf);
+        shelf.read(id)
     }
 
     fn events_since(&self, after: u64) -> Vec<Event> {

@@ -47,6 +47,11 @@ pub(super) fn own(state: &State) -> OwnView {
         sampler_lag_seconds: counters.sampler_lag.as_secs_f64(),
         flush_failures_total: counters.flush_failures,
         oom_kills_total: counters.oom_kills,
+        incidents_total: state.recorder.counters.incidents,
+        incidents_dropped_total: state.recorder.counters.dropped,
+        incident_write_failures_total: state.recorder.counters.write_failures,
+        pins: state.recorder.pins.len(),
+        pins_refused_total: state.recorder.counters.pins_refused,
         first_sweep_seconds: state.ready_at.map(|at| at.since(state.started).as_secs_f64()),
     }
 }

@@ -5,7 +5,9 @@
 
 use crate::target::TargetKind;
 use crate::verdict::Verdict;
-use crate::view::{CgroupView, HealthView, NodeView, ProcessList, SeriesView};
+use crate::view::{
+    CgroupView, HealthView, Incident, IncidentSummary, NodeView, ProcessList, SeriesView,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -110,6 +112,15 @@ impl Agent {
     /// The series of a target's memory, of the agent's default span.
     pub(crate) fn series(&self, target: &str) -> Result<SeriesView, AskError> {
         self.get(&format!("/api/v1/series?target={}", percent_encoded(target)))
+    }
+
+    /// Newest first.
+    pub(crate) fn incidents(&self) -> Result<Vec<IncidentSummary>, AskError> {
+        self.get("/api/v1/incidents")
+    }
+
+    pub(crate) fn incident(&self, id: &str) -> Result<Incident, AskError> {
+        self.get(&format!("/api/v1/incidents/{}", percent_encoded(id)))
     }
 
     /// Answers also while the agent is not yet ready.

@@ -21,7 +21,7 @@ pub enum RouteCommand {
     /// Send a test notice to one destination, or to all, and say what came back
     Test(TestArgs),
     /// Say which rule, silence, route, group and destinations an alert of these labels would take
-    Explain(ExplainArgs),
+    Explain(WhoArgs),
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub struct TestArgs {
 }
 
 #[derive(Clone, Debug, clap::Args)]
-pub struct ExplainArgs {
+pub struct WhoArgs {
     /// Configuration file; default as for `run`
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! What is asked of the deep reader, when, and what becomes of its answers.
 
 use super::deep::{Answer, Ask};
+use super::recording;
 use super::state::State;
 use super::thread::Run;
 use crate::clock::Stamp;
@@ -15,7 +16,7 @@ const STALL_PER_SECOND: Duration = Duration::from_millis(2);
 /// Processes below this hold nothing that PSS would tell.
 const PSS_RSS_MIN: Bytes = Bytes::mib(8);
 /// A reader that has not come back for this long is stuck on a target.
-const STUCK: Duration = Duration::from_secs(5);
+pub(super) const STUCK: Duration = Duration::from_secs(5);
 
 impl Run {
     pub(super) fn ask_cmdlines(&mut self, state: &State) {
@@ -73,6 +74,13 @@ impl Run {
     pub(super) fn hear_answers(&mut self, state: &mut State, now: Stamp) {
         while let Some(answer) = self.sampler.deep.answer() {
             self.deep_since = Some(now);
+            let answer = match answer {
+                Answer::Evidence(findings) => {
+                    recording::found(state, *findings);
+                    continue;
+                }
+                other => other,
+            };
             self.smaps_denied |= matches!(&answer, Answer::Smaps(_, Err(ReadError::Denied { .. })));
             take_answer(state, answer);
         }
@@ -101,7 +109,7 @@ fn may_trace() -> bool {
     capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_PTRACE))
 }
 
-fn refusal(predicted: Duration) -> String {
+pub(super) fn refusal(predicted: Duration) -> String {
     format!(
         "not read: it would stall the process for about {:.1} ms (sampling.pss_stall_max)",
         predicted.as_secs_f64() * 1000.0
@@ -111,6 +119,7 @@ fn refusal(predicted: Duration) -> String {
 fn take_answer(state: &mut State, answer: Answer) {
     let id = match &answer {
         Answer::Cmdline(id, _) | Answer::Smaps(id, _) => *id,
+        Answer::Evidence(_) => return,
     };
     let Some(index) = state.processes.index_of(id.pid) else { return };
     let Some(process) = state.processes.get_mut(index).filter(|p| p.facts.id == id) else { return };
@@ -122,6 +131,7 @@ fn take_answer(state: &mut State, answer: Answer) {
             state.counters.sampled("smaps_rollup", 1);
         }
         Answer::Smaps(_, Err(ReadError::Gone)) | Answer::Cmdline(_, Err(_)) => {}
+        Answer::Evidence(_) => {}
         Answer::Smaps(_, Err(e)) => {
             process.facts.smaps_note = Some(e.to_string().into());
             state.counters.failed("smaps_rollup");

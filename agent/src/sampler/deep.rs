@@ -1,27 +1,59 @@
-//! Readings that take the target's `mmap_lock`: command lines and `smaps_rollup`.
+//! Readings that take the target's `mmap_lock`: command lines, `smaps_rollup`, and the evidence
+//! that is collected of a suspect.
 //!
 //! They run on a thread of their own, because a target that holds its lock (a huge mapping, a stuck
 //! page fault) blocks the reader for as long. The sampler asks, goes on, and learns the answer
 //! later; a reader that does not come back is reported, never waited for.
 
-use crate::sources::process::{Redactor, SmapsRollup, read_cmdline, read_smaps_rollup};
+use crate::clock::Stamp;
+use crate::recorder::heap::heap_report;
+use crate::sources::cgroup::{Layout, read_memory_stat};
+use crate::sources::process::{
+    Mappings, Redactor, SmapsRollup, read_cmdline, read_smaps, read_smaps_rollup,
+};
 use crate::sources::{ReadError, Roots};
-use crate::target::ProcessId;
+use crate::target::{ProcessId, Target};
+use crate::view::Stage;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 
 /// Questions that may wait; beyond it the asker is told to come again.
 const QUEUE_MAX: usize = 1024;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Ask {
     Cmdline(ProcessId),
     Smaps(ProcessId),
+    Evidence(Box<Probe>),
 }
 
 #[derive(Debug)]
 pub enum Answer {
     Cmdline(ProcessId, Result<String, ReadError>),
     Smaps(ProcessId, Result<SmapsRollup, ReadError>),
+    Evidence(Box<Findings>),
+}
+
+/// What is to be found out about a suspect.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    pub suspect: Target,
+    pub stage: Stage,
+    pub at: Stamp,
+    /// The process to look into, and whether its mappings may be walked within the stall budget.
+    pub process: Option<(ProcessId, bool)>,
+    pub cgroup: Option<(Arc<Layout>, String)>,
+}
+
+#[derive(Debug)]
+pub struct Findings {
+    pub probe: Probe,
+    pub mappings: Option<Mappings>,
+    pub smaps: Option<SmapsRollup>,
+    pub smaps_error: Option<ReadError>,
+    pub memory_stat: Option<BTreeMap<String, u64>>,
+    pub heap_report: Option<String>,
 }
 
 #[derive(Debug)]
@@ -76,9 +108,29 @@ fn answer_all(roots: &Roots, redactor: &Redactor, asks: &Receiver<Ask>, tell: &S
         let answer = match ask {
             Ask::Cmdline(id) => Answer::Cmdline(id, read_cmdline(roots, id, redactor)),
             Ask::Smaps(id) => Answer::Smaps(id, read_smaps_rollup(roots, id)),
+            Ask::Evidence(probe) => Answer::Evidence(Box::new(find_out(roots, *probe))),
         };
         if tell.send(answer).is_err() {
             return;
         }
     }
+}
+
+fn find_out(roots: &Roots, probe: Probe) -> Findings {
+    let (mut mappings, mut smaps, mut smaps_error) = (None, None, None);
+    if let Some((id, true)) = probe.process {
+        match read_smaps(roots, id) {
+            Ok((kinds, sums)) => (mappings, smaps) = (Some(kinds), Some(sums)),
+            // Too many mappings to be listed: their sums are cheaper.
+            Err(ReadError::Io { .. }) => match read_smaps_rollup(roots, id) {
+                Ok(sums) => smaps = Some(sums),
+                Err(what) => smaps_error = Some(what),
+            },
+            Err(what) => smaps_error = Some(what),
+        }
+    }
+    let cgroup = probe.cgroup.as_ref();
+    let memory_stat = cgroup.and_then(|(layout, path)| read_memory_stat(layout, path).ok());
+    let heap_report = probe.process.and_then(|(id, _)| heap_report(id, probe.stage));
+    Findings { probe, mappings, smaps, smaps_error, memory_stat, heap_report }
 }

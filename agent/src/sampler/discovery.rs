@@ -6,6 +6,7 @@
 //! so that a storm of forks costs the agent an event each and not twenty microseconds.
 
 use super::cadence::FIRST_INTERVAL;
+use super::recording;
 use super::state::State;
 use super::sweep::enter_cgroup;
 use super::wheel::Due;
@@ -328,8 +329,12 @@ fn leave(state: &mut State, index: u32, now: Stamp) {
 
 /// Ends the watch over a process that is no more. Its history is closed, not thrown away.
 pub fn retire(state: &mut State, index: u32, now: Stamp) {
+    let workload = state.processes.get(index).and_then(|process| process.facts.workload);
+    let workload = workload.and_then(|at| state.workloads.get(at)).map(|w| Arc::clone(&w.name));
     leave(state, index, now);
     let Some(process) = state.processes.remove(index) else { return };
+    let life = [state.started_at(process.facts.id), now];
+    recording::buried(&mut state.recorder.dead, &process, workload, life);
     state.history.close(process.track.series, now);
     state.counters.kept_fds -= usize::from(process.kept.is_some());
     super::judging::ended(state, &process.facts.target(), now);

@@ -1,5 +1,6 @@
 //! Hands a target's window and facts to the judgement and tells the world what came of it.
 
+use super::recording;
 use super::standing::{Past, Standing};
 use super::state::{State, Track};
 use super::wheel::Due;
@@ -97,7 +98,7 @@ pub fn judge_node(state: &mut State, now: Stamp) {
 }
 
 /// The limit over a process or cgroup and what may be taken until it; without one the node's end.
-fn ceiling(state: &State, cgroup: Option<u32>) -> (Limit, Option<Bytes>) {
+pub(super) fn ceiling(state: &State, cgroup: Option<u32>) -> (Limit, Option<Bytes>) {
     let over = cgroup.and_then(|index| state.cgroups.ceiling(index));
     let node = state.node.headroom;
     let headroom = match (over.and_then(|c| c.headroom), node) {
@@ -118,12 +119,14 @@ fn settle(state: &mut State, at: Option<Due>, target: &Target, facts: &Facts, no
         interval: track.interval(),
     };
     let wait = standing.judge(&state.params, past, now, facts, &mut state.scratch);
+    let after = standing.state();
     let judge_due = state.wheel.tick_at(now.plus(wait));
     if let Some((track, place)) = entry(state, at) {
         track.judge_due = judge_due;
         *place = standing;
     }
     announce(state, target, before, now);
+    recording::judged(state, target, before, after, now);
 }
 
 fn entry(state: &mut State, at: Option<Due>) -> Option<(&mut Track, &mut Standing)> {

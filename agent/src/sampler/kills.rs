@@ -3,18 +3,35 @@
 //! The log names victim and cgroup. The counters only rise: `oom_kill` of vmstat says that somebody
 //! was killed, the one of each cgroup says where.
 
+use super::incidents::{Kill, killed};
 use super::judging::tell;
 use super::state::State;
 use crate::alert::OomKill;
 use crate::clock::Stamp;
 use crate::sources::cgroup::{Details, read_details};
 use crate::sources::oom;
-use crate::view::EventKind;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A kill that the log told of.
+/// A kill that the log told of. One that an earlier run has told of already is passed over.
 pub fn logged(state: &mut State, kill: &oom::OomKill, now: Stamp) {
+    let boot_id = state.node.host.boot_id.as_deref().unwrap_or_default();
+    if kill.before_start && state.shelf.knows(boot_id, kill.at.secs(), kill.victim_pid) {
+        return;
+    }
+    let entered = Kill {
+        log: Some(kill),
+        memcg: kill.oom_memcg.as_deref().filter(|_| !kill.global),
+        cgroup: kill.memcg.as_deref(),
+        count: 1,
+    };
+    let incident = killed(state, &entered, now);
+    // The counters of these cgroups have moved, whatever their usage says.
+    for path in kill.memcg.iter().chain(&kill.oom_memcg) {
+        if let Some(cgroup) = state.cgroups.find(path).and_then(|at| state.cgroups.get_mut(at)) {
+            (cgroup.details_at, cgroup.parts_at) = (None, Stamp(i64::MIN));
+        }
+    }
     let memory = [kill.anon_rss, kill.file_rss, kill.shmem_rss];
     let victim = state.processes.by_pid(kill.victim_pid);
     let workload = victim.and_then(|p| p.facts.workload).and_then(|at| state.workloads.get(at));
@@ -26,6 +43,7 @@ pub fn logged(state: &mut State, kill: &oom::OomKill, now: Stamp) {
         killer_comm: kill.killer_comm.clone(),
         memcg: kill.oom_memcg.clone().filter(|_| !kill.global),
         victim_rss: kill.anon_rss.map(|_| memory.into_iter().flatten().sum()),
+        incident: Some(incident),
     };
     tell_kill(state, &known, 1, now);
 }
@@ -52,13 +70,19 @@ pub fn counted(state: &mut State, before: Option<u64>, after: Option<u64>, now: 
     }
     for (path, here) in counted_in_cgroups(state, now) {
         kills = kills.saturating_sub(here);
-        let labels = labels_of(state, Some(&path), None);
-        let known = OomKill { memcg: Some(path.to_string()), labels, ..OomKill::default() };
-        tell_kill(state, &known, here, now);
+        counted_at(state, Some(&path), here, now);
     }
     if kills > 0 {
-        tell_kill(state, &OomKill::default(), kills, now);
+        counted_at(state, None, kills, now);
     }
+}
+
+fn counted_at(state: &mut State, path: Option<&str>, count: u64, now: Stamp) {
+    let entered = Kill { log: None, memcg: path, cgroup: path, count };
+    let incident = Some(killed(state, &entered, now));
+    let labels = labels_of(state, path, None);
+    let known = OomKill { memcg: path.map(str::to_owned), labels, incident, ..OomKill::default() };
+    tell_kill(state, &known, count, now);
 }
 
 /// Reads the events of every cgroup anew. Cost: 30 µs each, and only after a kill.
@@ -91,7 +115,6 @@ fn tell_kill(state: &mut State, kill: &OomKill, kills: u64, now: Stamp) {
     state.counters.oom_kills += kills;
     let change = state.alerts.oom_kill(kill, now, state.clock);
     tell(state, &change, now);
-    state.events.emit(EventKind::Incident, state.clock.rfc3339(now), &change.alert);
 }
 
 #[cfg(test)]

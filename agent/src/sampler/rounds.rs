@@ -7,6 +7,7 @@ use super::sweep::enter_cgroup;
 use super::thread::{Run, thread_cpu};
 use super::{judging, kills, node, pressing};
 use crate::clock::Stamp;
+use crate::recorder::WriterHealth;
 use crate::sources::ReadError;
 use crate::sources::node::{Quick, read_quick};
 use crate::view::SourceState;
@@ -98,6 +99,18 @@ impl Run {
         for kill in self.kills.drain(..) {
             kills::logged(state, &kill, now);
         }
+    }
+
+    /// Where incidents stand, for the health report.
+    pub(super) fn incident_health(&self, state: &mut State) {
+        match self.sampler.black_box.health() {
+            WriterHealth::Good(how) => state.health.ok("incidents", how),
+            WriterHealth::Off => {}
+            WriterHealth::Bad(why) => state.health.degraded("incidents", "kept in RAM only", why),
+        }
+        let (deleted, write_failures) = state.shelf.counts();
+        state.recorder.counters.deleted = deleted;
+        state.recorder.counters.write_failures = write_failures;
     }
 
     /// Holds the sampler's CPU time against its budget.

@@ -8,6 +8,7 @@ use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::history::{History, SeriesId, Split};
 use crate::pressure::Service;
+use crate::recorder::{Recorder, Shelf};
 use crate::route::Bell;
 use crate::sources::cgroup::Layout;
 use crate::target::ProcessId;
@@ -125,6 +126,9 @@ pub struct State {
     pub health: Health,
     pub counters: Counters,
     pub scratch: Scratch,
+    pub recorder: Recorder,
+    /// The incidents; the recorder's thread puts them up.
+    pub shelf: Arc<Shelf>,
 }
 
 impl State {
@@ -161,6 +165,8 @@ impl State {
             health,
             counters: Counters { shed_factor: 1.0, ..Counters::default() },
             scratch: Scratch::default(),
+            recorder: Recorder::new(config.recorder.pins_max),
+            shelf: Arc::new(Shelf::in_memory()),
             config,
         }
     }

@@ -10,6 +10,7 @@ use super::wheel::{Due, Tick};
 use super::{judging, pressing};
 use crate::clock::Stamp;
 use crate::history::persist::Journal;
+use crate::recorder::Writer;
 use crate::sources::Roots;
 use crate::sources::node::read_slow;
 use crate::sources::oom::{OomKill, OomLog};
@@ -79,6 +80,9 @@ pub struct Sampler {
     pub deep: Deep,
     pub oom_log: Option<OomLog>,
     pub journal: Option<Journal>,
+    pub black_box: Writer,
+    /// From where on the kernel log is this state directory's business, on the monotonic clock.
+    pub heard_from: Stamp,
     pub page_size: crate::units::Bytes,
 }
 
@@ -153,6 +157,7 @@ pub(super) struct Run {
     pub(super) observed_at: Stamp,
     pub(super) pss_next: u32,
     pub(super) deep_since: Option<Stamp>,
+    pub(super) checkpoint_at: Option<Stamp>,
     /// The kernel refused to show some process's `smaps_rollup`.
     pub(super) smaps_denied: bool,
     pub(super) vmstat_kills: Option<u64>,
@@ -201,6 +206,7 @@ impl Run {
             observed_at: now,
             pss_next: 0,
             deep_since: None,
+            checkpoint_at: None,
             smaps_denied: false,
             vmstat_kills: None,
             kills_heard: None,
@@ -226,6 +232,9 @@ impl Run {
         let mut state = shared.lock();
         let now = state.clock.now();
         self.flush(&mut state, now);
+        self.checkpoint_at = None;
+        self.checkpoint(&mut state, now);
+        self.dispatch(&mut state, now);
     }
 
     /// One turn; returns how long there is nothing to do.
@@ -266,6 +275,9 @@ impl Run {
         }
         if self.timetable.second.due(now) {
             self.hear_kills(state, now);
+            super::incidents::aftermath(state, now);
+            self.record(state, now);
+            self.incident_health(state);
             self.expire_alerts(state, now);
             pressing::second(state, now);
             Self::descriptor_health(state);
@@ -288,7 +300,9 @@ impl Run {
                 tracing::info!(step_ms, "the wall clock stepped; history is not touched by it");
             }
             self.flush(state, now);
+            self.checkpoint(state, now);
         }
+        self.dispatch(state, now);
         if self.timetable.expire.due(now) {
             for target in state.workloads.expire(now, &mut state.history) {
                 judging::ended(state, &target, now);

@@ -22,7 +22,7 @@ pub mod v1;
 pub mod v2;
 mod walk;
 
-pub use details::{Details, read_details};
+pub use details::{Details, read_details, read_memory_stat};
 pub use kept::{Kept, read_usage_at};
 pub use layout::{Layout, Version};
 pub use limit::{Tightest, tightest};

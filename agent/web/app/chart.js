@@ -116,7 +116,7 @@ function prepare(series, frame) {
     .map((part) => ({ ...part, values: values[part.key] }))
     .filter((part) => part.values.some((value) => value > 0));
   const reach = extent({ ...frame, used: stacked.used, limit, eta });
-  return { ...stacked, parts, limit, eta, extent: reach };
+  return { ...stacked, parts, limit, eta, extent: reach, marks: frame.marks ?? [] };
 }
 
 /** The values under the cursor, or the last ones. */
@@ -132,7 +132,7 @@ function legendAt({ parts, times }, index) {
   ];
 }
 
-function describe({ used, limit, eta, extent: { near } }, { label }) {
+function describe({ used, limit, eta, extent: { near }, marks }, { label }) {
   const values = used.filter(Number.isFinite);
   if (!values.length) return `No history in the last ${label}.`;
   const parts = [
@@ -146,6 +146,10 @@ function describe({ used, limit, eta, extent: { near } }, { label }) {
       `Forecast: reached in ${duration(eta.p50)} (80 % between ${duration(eta.p10)} and ` +
         `${duration(eta.p90)}).`,
     );
+  }
+  if (marks.length) {
+    const named = marks.map((mark) => `${mark.label} ${clock(new Date(mark.at * 1000))}`);
+    parts.push(`Marks: ${named.join(", ")}.`);
   }
   return parts.join(" ");
 }
@@ -192,7 +196,7 @@ function options(shown, colour, width, showLegend) {
       },
     ],
     hooks: {
-      draw: [(u) => drawAhead(u, shown, colour)],
+      draw: [(u) => drawAhead(u, shown, colour), (u) => drawMarks(u, shown.marks, colour)],
       setCursor: [(u) => showLegend(u.cursor.idx)],
     },
   };
@@ -238,6 +242,30 @@ function drawAhead(u, { times, used, limit, eta, extent: { near } }, colour) {
     ctx.stroke();
   }
   if (limit !== null && near) drawLimit(ctx, bbox, y(limit), scale, colour);
+  ctx.restore();
+}
+
+/** Moments with a name: dashed lines from top to bottom, the grave one whole. */
+function drawMarks(u, marks, colour) {
+  const { ctx, bbox } = u;
+  const scale = window.devicePixelRatio || 1;
+  ctx.save();
+  ctx.font = `600 ${11 * scale}px system-ui, sans-serif`;
+  ctx.textBaseline = "top";
+  marks.forEach(({ at, label, grave }, i) => {
+    const x = u.valToPos(at, "x", true);
+    ctx.strokeStyle = ctx.fillStyle = colour(grave ? "alarm" : "quiet");
+    ctx.lineWidth = (grave ? 2 : 1) * scale;
+    ctx.setLineDash(grave ? [] : [3 * scale, 3 * scale]);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    const right = x > bbox.left + bbox.width / 2;
+    ctx.textAlign = right ? "right" : "left";
+    // Names of marks that lie close stand below each other.
+    ctx.fillText(label, x + (right ? -4 : 4) * scale, bbox.top + (4 + 14 * (i % 6)) * scale);
+  });
   ctx.restore();
 }
 

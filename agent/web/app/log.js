@@ -45,6 +45,13 @@ export function alertCard(alert, withTarget = true) {
     ),
     h("p", {}, foreign(alert.summary)),
     alert.description ? h("p", { class: "quiet" }, foreign(alert.description)) : null,
+    alert.labels?.incident
+      ? h(
+          "p",
+          {},
+          h("a", { href: `#/incident/${encodeURIComponent(alert.labels.incident)}` }, "Incident"),
+        )
+      : null,
     withTarget && alert.target
       ? h(
           "p",
@@ -153,6 +160,10 @@ function sentence(kind, data) {
       ? h("a", { href: targetHref(data.target) }, foreign(data.summary || data.name))
       : foreign(data.summary || data.name);
     return [h("b", {}, data.firing ? "firing " : "resolved "), link];
+  }
+  if (kind === "incident" && typeof data.id === "string") {
+    const href = `#/incident/${encodeURIComponent(data.id)}`;
+    return [h("a", { href }, foreign(data.summary || data.id))];
   }
   return [foreign(typeof data === "string" ? data : plain(data))];
 }

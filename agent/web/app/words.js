@@ -96,6 +96,14 @@ export const CAUSES = {
   },
 };
 
+export const KINDS_OF_KILL = {
+  main_process: "The main process of its cgroup: the container ended with it",
+  child_process: "A child: its container lived on",
+  group: "All of a cgroup at once (memory.oom.group)",
+  node: "The node itself was out of memory",
+  unknown: "Whose end it was is not known",
+};
+
 export const state = (key) =>
   STATES[key] ?? { rank: 1, label: String(key), level: 0.25, means: "" };
 export const cause = (key) => CAUSES[key] ?? { label: String(key), means: "", next: "" };

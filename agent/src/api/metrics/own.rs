@@ -130,7 +130,28 @@ fn write_sampling(sheet: &mut Sheet<'_>, own: &OwnView) -> fmt::Result {
         "Time from the start to the first complete sweep.",
         own.first_sweep_seconds,
     )?;
-    sheet.counter("oom_kills_seen", "OOM kills that the agent saw.", own.oom_kills_total as f64)
+    sheet.counter("oom_kills_seen", "OOM kills that the agent saw.", own.oom_kills_total as f64)?;
+    write_recorder(sheet, own)
+}
+
+fn write_recorder(sheet: &mut Sheet<'_>, own: &OwnView) -> fmt::Result {
+    sheet.counter(
+        "incidents",
+        "Incidents recorded: one for each cgroup and burst of OOM kills.",
+        own.incidents_total as f64,
+    )?;
+    sheet.counter(
+        "incidents_dropped",
+        "OOM kills of which no incident could be made, for the recorder was behind.",
+        own.incidents_dropped_total as f64,
+    )?;
+    sheet.counter(
+        "incident_write_failures",
+        "Writes of incidents to disk that failed; they are kept in memory and tried again.",
+        own.incident_write_failures_total as f64,
+    )?;
+    sheet.gauge("pinned_targets", "Targets whose every reading is kept.", own.pins as f64)?;
+    sheet.counter("pins_refused", "Suspects that found no pin free.", own.pins_refused_total as f64)
 }
 
 fn rows_by_source(

@@ -88,6 +88,21 @@ fn the_exposition_is_escaped_and_leaves_out_what_is_not_known() {
     # HELP plimsoll_oom_kills_seen OOM kills that the agent saw.
     # TYPE plimsoll_oom_kills_seen counter
     plimsoll_oom_kills_seen_total 0.0
+    # HELP plimsoll_incidents Incidents recorded: one for each cgroup and burst of OOM kills.
+    # TYPE plimsoll_incidents counter
+    plimsoll_incidents_total 0.0
+    # HELP plimsoll_incidents_dropped OOM kills of which no incident could be made, for the recorder was behind.
+    # TYPE plimsoll_incidents_dropped counter
+    plimsoll_incidents_dropped_total 0.0
+    # HELP plimsoll_incident_write_failures Writes of incidents to disk that failed; they are kept in memory and tried again.
+    # TYPE plimsoll_incident_write_failures counter
+    plimsoll_incident_write_failures_total 0.0
+    # HELP plimsoll_pinned_targets Targets whose every reading is kept.
+    # TYPE plimsoll_pinned_targets gauge
+    plimsoll_pinned_targets 0.0
+    # HELP plimsoll_pins_refused Suspects that found no pin free.
+    # TYPE plimsoll_pins_refused counter
+    plimsoll_pins_refused_total 0.0
     # HELP plimsoll_ready 1 once the first sweep is done.
     # TYPE plimsoll_ready gauge
     plimsoll_ready 1.0

@@ -17,6 +17,8 @@ async fn every_documented_path_is_served_and_every_operation_is_documented_in_fu
           "/api/v1/cgroups",
           "/api/v1/destinations",
           "/api/v1/events",
+          "/api/v1/incidents",
+          "/api/v1/incidents/{id}",
           "/api/v1/node",
           "/api/v1/pressure",
           "/api/v1/processes",

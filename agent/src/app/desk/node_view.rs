@@ -1,6 +1,6 @@
 //! The node's page: the latest readings in kernel words.
 
-use super::{rows, shown, verdict_of};
+use super::{shown, verdict_of};
 use crate::sampler::State;
 use crate::sources::node::Slow;
 use crate::target::Target;
@@ -23,7 +23,7 @@ pub(super) fn node(state: &State) -> NodeView {
         cpus: host.cpus,
         used_bytes: state.node.track.split.used,
         vmstat: vmstat.map(|v| v.0.clone()).unwrap_or_default(),
-        psi: quick.and_then(|q| q.psi.as_ref().ok()).map(rows::psi),
+        psi: quick.and_then(|q| q.psi.as_ref().ok()).map(Into::into),
         processes: state.processes.len(),
         cgroups: state.cgroups.len(),
         verdict: verdict_of(state, &Target::Node),

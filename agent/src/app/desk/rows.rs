@@ -7,7 +7,7 @@ use crate::target::{Target, TargetKind};
 use crate::units::{Bytes, Limit};
 use crate::verdict::{State as Judgement, Verdict};
 use crate::view::{
-    CgroupView, Judgement as JudgementView, ProcessDetail, ProcessOrder, ProcessView, PsiView,
+    CgroupView, Judgement as JudgementView, ProcessDetail, ProcessOrder, ProcessView,
 };
 use std::cmp::Reverse;
 
@@ -112,24 +112,10 @@ pub(super) fn cgroup(state: &State, cgroup: &Cgroup) -> CgroupView {
         limit_bytes: cgroup.ceiling.limit,
         limit_from: cgroup.ceiling.from.as_deref().map(str::to_owned),
         events: details.map(|d| d.events.clone()).unwrap_or_default(),
-        psi: details.and_then(|d| d.psi.as_ref()).map(psi),
+        psi: details.and_then(|d| d.psi.as_ref()).map(Into::into),
         processes: cgroup.processes,
         listened_to: cgroup.listened_to,
         judgement: judgement(&cgroup.standing, state.clock.now()),
-    }
-}
-
-pub(super) fn psi(psi: &crate::sources::psi::Psi) -> PsiView {
-    let full = psi.full.as_ref();
-    PsiView {
-        some_avg10: psi.some.avg10,
-        some_avg60: psi.some.avg60,
-        some_avg300: psi.some.avg300,
-        some_total_s: psi.some.total.as_secs_f64(),
-        full_avg10: full.map(|l| l.avg10),
-        full_avg60: full.map(|l| l.avg60),
-        full_avg300: full.map(|l| l.avg300),
-        full_total_s: full.map(|l| l.total.as_secs_f64()),
     }
 }
 

@@ -92,6 +92,27 @@ impl PidDir {
         Ok(bytes)
     }
 
+    /// Reads a whole file of at most `max` bytes that comes in pieces, as `smaps` does: the kernel
+    /// gives out as many mappings as fit into its own buffer, whatever the room.
+    pub(super) fn read_pieces(&self, name: &CStr, max: usize) -> Result<Vec<u8>, ReadError> {
+        let error = |errno| self.error(name, errno);
+        let fd = self.try_open(name).map_err(error)?;
+        let mut bytes = Vec::with_capacity(CHUNK);
+        loop {
+            if bytes.capacity() - bytes.len() < CHUNK / 2 {
+                bytes.reserve(CHUNK.max(bytes.len()));
+            }
+            let spare = rustix::buffer::spare_capacity(&mut bytes);
+            if rustix::io::read(&fd, spare).map_err(error)? == 0 {
+                return Ok(bytes);
+            }
+            if bytes.len() > max {
+                let what = io::ErrorKind::FileTooLarge.into();
+                return Err(ReadError::Io { path: self.path_of(name), what });
+            }
+        }
+    }
+
     pub(super) fn open_file(&self, name: &CStr) -> Result<OwnedFd, ReadError> {
         self.try_open(name).map_err(|errno| self.error(name, errno))
     }

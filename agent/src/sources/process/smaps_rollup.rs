@@ -67,6 +67,12 @@ pub fn predicted_stall(rss: Bytes, vmas: Option<u64>) -> Duration {
 /// [`Malformed`] with the line of a known key whose value is not an amount in kB.
 pub fn parse(bytes: &[u8]) -> Result<SmapsRollup, Malformed> {
     let mut rollup = SmapsRollup::default();
+    add(bytes, &mut rollup)?;
+    Ok(rollup)
+}
+
+/// Adds every known key to its sum: `smaps` has the same keys, once for each mapping.
+pub(super) fn add(bytes: &[u8], rollup: &mut SmapsRollup) -> Result<(), Malformed> {
     for_each_key(bytes, |key, value| {
         let slot = match key {
             b"Rss" => &mut rollup.rss,
@@ -85,10 +91,10 @@ pub fn parse(bytes: &[u8]) -> Result<SmapsRollup, Malformed> {
             b"SwapPss" => &mut rollup.swap_pss,
             _ => return Ok(()),
         };
-        *slot = Some(kilobytes(value).ok_or("an amount in kB")?);
+        let amount = kilobytes(value).ok_or("an amount in kB")?;
+        *slot = Some(slot.unwrap_or_default() + amount);
         Ok(())
-    })?;
-    Ok(rollup)
+    })
 }
 
 #[cfg(test)]
