@@ -1,4 +1,5 @@
-//! The cache node where memory is short: in a real cgroup, beside a leak, told to shrink, restarted.
+//! The cache node where memory is short: in a real cgroup, beside a leak, told to shrink, and
+//! across restarts.
 
 mod limit;
 mod restart;
