@@ -27,6 +27,9 @@ const NEEDS: &[Tool] = &[
 /// No file of the suite takes as long where it passes.
 const FILE_TIME_MAX: Duration = Duration::from_secs(90);
 
+/// As much of a failed test's name is shown; some hold whole values.
+const NAME_CHARS: usize = 120;
+
 /// What one file came to.
 #[derive(Debug)]
 struct Outcomes {
@@ -120,7 +123,7 @@ fn one(build: &Path, file: &str) -> Result<Outcomes, String> {
     let status = perl.status().map_err(|e| format!("perl: {e}"))?;
     let text = String::from_utf8_lossy(&fs::read(&output).map_err(|e| e.to_string())?).into_owned();
     let failed = text.lines().filter(|line| line.starts_with("not ok"));
-    let failed: Vec<String> = failed.map(str::to_owned).collect();
+    let failed: Vec<String> = failed.map(|line| line.chars().take(NAME_CHARS).collect()).collect();
     let passed = text.lines().filter(|line| line.starts_with("ok")).count();
     let plan = text.lines().find_map(|line| line.strip_prefix("1.."));
     let skipped = plan.is_some_and(|plan| plan.starts_with("0 "));
