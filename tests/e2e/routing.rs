@@ -177,7 +177,7 @@ fn oom_kills_that_alertmanager_missed_while_the_agent_was_killed_too_are_all_tol
 fn the_alert_of_a_leak_ends_in_alertmanager_when_oom_is_averted() {
     let Some(mut ground) = Ground::prepare("leak", 0) else { return };
     let Some(alertmanager) = ground.alertmanager() else { return };
-    match Cgroup::named("leak-big", 256) {
+    match Cgroup::named("leak-big", 192) {
         Ok(cgroup) => ground.cgroups.push(cgroup),
         Err(why) => return assert!(skipped(&why)),
     }
@@ -194,7 +194,7 @@ fn the_alert_of_a_leak_ends_in_alertmanager_when_oom_is_averted() {
         ground.address
     ));
     let agent = ground.agent(&config);
-    let leak = Load::start(&["leak", "2"], Some(&ground.cgroups[0]));
+    let leak = Load::start(&["leak", "3"], Some(&ground.cgroups[0]));
     let active = || {
         let alerts = alertmanager.alerts("cgroup", &ground.path(0));
         let names: Vec<String> =
