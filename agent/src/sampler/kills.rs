@@ -5,12 +5,14 @@
 
 use super::judging::tell;
 use super::state::State;
+use super::wheel::Due;
 use crate::alert::OomKill;
 use crate::clock::Stamp;
 use crate::sources::cgroup::{Details, read_details};
 use crate::sources::oom;
 use crate::view::EventKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A kill that the log told of.
 pub fn logged(state: &mut State, kill: &oom::OomKill, now: Stamp) {
@@ -23,6 +25,15 @@ pub fn logged(state: &mut State, kill: &oom::OomKill, now: Stamp) {
         victim_rss: kill.anon_rss.map(|_| memory.into_iter().flatten().sum()),
     };
     tell_kill(state, &known, 1, now);
+    // Their counters have moved: of the cgroup whose limit it was, and of the victim's own.
+    for path in [&kill.oom_memcg, &kill.memcg].into_iter().flatten() {
+        let Some(index) = state.cgroups.find(path) else { continue };
+        let due = state.wheel.add(Due::Cgroup(index), now, Duration::ZERO);
+        if let Some(cgroup) = state.cgroups.get_mut(index) {
+            cgroup.details_at = None;
+            cgroup.track.due = due;
+        }
+    }
 }
 
 /// The node's counter moved from `before` to `after` and there is no log: looks which cgroups'
