@@ -69,6 +69,12 @@ pub fn find(params: &Params, ladder: &Ladder, level: usize, reach: Option<f64>) 
     found.or_else(|| daily(params, ladder, level, least))
 }
 
+/// The rises of the newest stretches of a level, in their low values: what [`find`] looks at.
+pub fn rises(ladder: &Ladder, level: usize) -> impl Iterator<Item = Rise> + '_ {
+    let counts = rise::has_cells(ladder, level).then_some(rise::STRETCHES);
+    counts.into_iter().flatten().filter_map(move |n| Rise::of(ladder, level, n, Track::Low))
+}
+
 /// Growth from day to day as a rise over three days.
 fn daily(params: &Params, ladder: &Ladder, level: usize, least: f64) -> Option<Rise> {
     let daily = ladder.daily(level)?;

@@ -315,8 +315,8 @@ pub static KEYS: &[Key] = &[
         flag: None,
         field: Field::Ratio { at: |c| &mut c.alerts.caution, range: CAUTION },
         doc: "How much stronger than by default evidence must be (log-odds) before it is told.",
-        edges: "-2 tells sooner and of more healthy targets; 6 only of what is hard to doubt, late.",
-        who: "Teams that are paged too often, or too late; try it with `plimsoll replay --caution`.",
+        edges: "-2 tells sooner and of more healthy targets; 6 only what is hard to doubt, late.",
+        who: "Teams paged too often, or too late; try it with `plimsoll replay --caution`.",
     },
     Key {
         path: "alerts.oom_horizon",

@@ -25,6 +25,14 @@ const STILL_MIN: f64 = 0.5;
 /// A growth of this share of what was reached.
 const DOUBLED: f64 = 0.5;
 
+/// What is weighed.
+pub const FEATURES: [&str; 7] =
+    ["drift", "past", "beyond", "new ground", "too near", "unsteady", "cells"];
+/// The weights of [`features`]; fitted by `cargo xtask bench detection --fit`.
+pub const WEIGHTS: [f64; 7] = [2.247, 0.649, 0.177, 5.051, -4.367, -0.770, 1.062];
+/// The log-odds of a rise without any of them.
+pub const BIAS: f64 = -10.008;
+
 /// The log-odds that a rise is the sound of a leak rather than of a healthy target.
 ///
 /// A logistic regression on windows of recorded series: healthy machines against leaks injected
@@ -37,46 +45,73 @@ const DOUBLED: f64 = 0.5;
 /// It is an ordering, and near a probability only where the mixture of series is that of the fit.
 #[must_use]
 pub fn weight(rise: &Rise, ends_in: f64) -> f64 {
+    let weighed = features(rise, ends_in).into_iter().zip(WEIGHTS);
+    weighed.map(|(feature, weight)| feature * weight).sum::<f64>() + BIAS
+}
+
+/// What is weighed of a rise, each bounded to where the recorded series have it.
+#[must_use]
+pub fn features(rise: &Rise, ends_in: f64) -> [f64; 7] {
     let spans = (ends_in / rise.span).max(0.05);
     // What has doubled is no burst, however near its end.
     let near_max =
         if rise.growth >= DOUBLED * rise.now && rise.new_ground >= NEW { 0.2 } else { 0.9 };
-    2.247 * rise.drift.min(3.2)
-        + 0.649 * rise.past.clamp(0.1, 30.0).ln()
-        + 0.177 * rise.beyond.clamp(0.5, 4.0).ln()
-        + 5.051 * rise.new_ground.clamp(0.0, 1.0)
-        - 4.367 * (2.0 / spans).ln().clamp(0.0, near_max)
-        - 0.770 * rise.steady.clamp(0.2, 5.0).ln().abs()
-        + 1.062 * (rise.cells as f64).ln()
-        - 10.008
+    [
+        rise.drift.min(3.2),
+        rise.past.clamp(0.1, 30.0).ln(),
+        rise.beyond.clamp(0.5, 4.0).ln(),
+        rise.new_ground.clamp(0.0, 1.0),
+        (2.0 / spans).ln().clamp(0.0, near_max),
+        rise.steady.clamp(0.2, 5.0).ln().abs(),
+        (rise.cells as f64).ln(),
+    ]
 }
 
 /// Whether a rise towards a limit that it would reach in `ends_in` seconds is evidence of a leak.
 #[must_use]
 pub fn heads_for_the_limit(params: &Params, rise: &Rise, ends_in: f64) -> bool {
+    if rise.past < params.past_min {
+        return grew_from_the_start(params, rise, ends_in);
+    }
+    may_head_for_the_limit(params, rise, ends_in) && weight(rise, ends_in) >= params.weight_min
+}
+
+/// It grew from the start, as every program does: only a straight line that has come most of the
+/// way is believed.
+fn grew_from_the_start(params: &Params, rise: &Rise, ends_in: f64) -> bool {
+    is_rise_of_note(params, rise, ends_in)
+        && rise.cells >= params.cells_from_start
+        && rise.drift >= params.drift_from_start
+        && rise.given_back <= 0.1
+        && (0.8..1.6).contains(&rise.steady)
+        && rise.still >= STILL_MIN
+        && rise.growth >= 0.05 * rise.mean
+        && ends_in <= params.patience_from_start * rise.span
+}
+
+fn is_rise_of_note(params: &Params, rise: &Rise, ends_in: f64) -> bool {
     let too_little = rise.growth < params.growth_share_min * rise.mean;
     if rise.track != Track::Low || too_little || rise.slowing > SLOWING_MAX {
         return false;
     }
     let seen = rise.span * (1.0 + rise.past);
     let warming_up = params.warm_up.as_secs_f64() - seen;
-    if warming_up > 0.0 && ends_in > warming_up {
+    warming_up <= 0.0 || ends_in <= warming_up
+}
+
+/// Whether a rise of a target that was known before it is worth weighing: what passes here is also
+/// what the weights are fitted on.
+#[must_use]
+pub fn may_head_for_the_limit(params: &Params, rise: &Rise, ends_in: f64) -> bool {
+    if rise.past < params.past_min || !is_rise_of_note(params, rise, ends_in) {
         return false;
-    }
-    if rise.past < params.past_min {
-        // It grew from the start, as every program does: only a straight line that has come half
-        // of the way is believed.
-        return rise.cells >= params.cells_from_start
-            && rise.drift >= params.drift_from_start
-            && rise.given_back <= 0.1
-            && (0.8..1.6).contains(&rise.steady)
-            && rise.still >= STILL_MIN
-            && rise.growth >= 0.05 * rise.mean
-            && ends_in <= params.patience_from_start * rise.span;
     }
     let patience_max = if rise.slowing.max(rise.raised) > SET_IN {
         // It may have grown from the start and only seems to have a quiet past.
-        if rise.beyond <= TEETH_MAX { params.patience_toothed } else { params.patience_grown }
+        let earned = rise.span / params.patience_grown_over.as_secs_f64();
+        let shown = rise.beyond <= TEETH_MAX;
+        let least = if shown { params.patience_grown } else { params.patience_grown_min };
+        earned.max(least).min(params.patience_grown)
     } else if rise.past >= params.past_long {
         params.patience_max
     } else {
@@ -92,7 +127,6 @@ pub fn heads_for_the_limit(params: &Params, rise: &Rise, ends_in: f64) -> bool {
         && rise.beyond >= params.beyond_min
         && rise.given_back <= given_back_max
         && rise.largest_step <= 0.6
-        && weight(rise, ends_in) >= params.weight_min
 }
 
 /// Whether a rise that ends far away, or nowhere, has gone on for long and steadily enough.

@@ -26,11 +26,13 @@ pub struct Params {
     pub patience_max: f64,
     /// The same for a target that was known for less than `past_long` spans before. Default 4.
     pub patience_young: f64,
-    /// The same for a rise that may have set in before it was seen. Default 1.6: at about six
-    /// tenths of the way, for the first tooth of a sawtooth grows like a leak.
+    /// The same for a rise that may have set in before it was seen: half of the way. Default 2.5.
     pub patience_grown: f64,
-    /// The same for a target whose rises were taken back before: it has shown its teeth. 2.5.
-    pub patience_toothed: f64,
+    /// … and for a short one, at about six tenths of the way, for the first tooth of a sawtooth
+    /// grows like a leak. Default 1.6.
+    pub patience_grown_min: f64,
+    /// Over how long such a rise earns one span of patience beyond that. Default 60 s.
+    pub patience_grown_over: Duration,
     /// Over how long a rise earns one span of patience: short bursts must be near. Default 10 s.
     pub patience_grows_over: Duration,
     /// A target known for less than this many spans before its rise grew from the start. 0.7.
@@ -90,8 +92,9 @@ impl Default for Params {
             beyond_min: 0.8,
             patience_max: 8.0,
             patience_young: 4.0,
-            patience_grown: 1.6,
-            patience_toothed: 2.5,
+            patience_grown: 2.5,
+            patience_grown_min: 1.6,
+            patience_grown_over: Duration::from_secs(60),
             patience_grows_over: Duration::from_secs(10),
             past_min: 0.7,
             past_long: 5.0,
@@ -132,7 +135,6 @@ impl Params {
             weight_to_predict: default.weight_to_predict + more,
             creep_drift: default.creep_drift + 0.1 * more,
             patience_grown: default.patience_grown * (-0.1 * more).exp(),
-            patience_toothed: default.patience_toothed * (-0.1 * more).exp(),
             patience_from_start: default.patience_from_start * (-0.1 * more).exp(),
             hold_share: default.hold_share * (0.3 * more).exp(),
             ..default

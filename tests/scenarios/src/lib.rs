@@ -9,12 +9,13 @@
 //!
 //! Everything that is drawn at random comes from seeds made of the series' own name: one series is
 //! the same on every machine, in whatever order and company it is made. Nothing here knows how the
-//! detector works; it is run as the command `plimsoll replay`.
+//! detector works, which is run as the command `plimsoll replay`, but [`fit`]: it makes its weights.
 
 pub mod baselines;
 pub mod bench;
 pub mod events;
 pub mod families;
+pub mod fit;
 pub mod inject;
 pub mod noise;
 pub mod plot;

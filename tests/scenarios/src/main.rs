@@ -6,7 +6,7 @@ use clap::Parser;
 use plimsoll_scenarios::bench::{OWN, Own, Scoreboard, contest};
 use plimsoll_scenarios::inject::{BACKGROUNDS, Form, inject};
 use plimsoll_scenarios::sets::{self, Set, SetError};
-use plimsoll_scenarios::{baselines, plot, replay, report};
+use plimsoll_scenarios::{baselines, fit, plot, replay, report};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,6 +27,9 @@ struct Args {
     /// Only sets whose name contains this; `synthetic` and `injected-ours` are made here
     #[arg(long)]
     only: Option<String>,
+    /// Fit the detector's weights to the recorded traces anew, and print them beside those it has
+    #[arg(long, requires = "traces")]
+    fit: bool,
     /// The detector with every caution, as in a full run
     #[arg(long)]
     frontier: bool,
@@ -64,6 +67,12 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    if let (true, Some(traces)) = (args.fit, &args.traces) {
+        let sets = sets::recorded_paths(traces)?;
+        let sets: Vec<Set> = sets.iter().map(|p| sets::recorded(p)).collect::<Result<_, _>>()?;
+        println!("{}", fit::report(&sets));
+        return Ok(());
+    }
     let scratch = tempfile::tempdir()?;
     let folder = args.write.as_deref().unwrap_or(scratch.path());
     std::fs::create_dir_all(folder)?;

@@ -97,7 +97,7 @@ mod hysteresis {
             let log = run(&settings, |t| {
                 Some(anon(100.0 + 2.5 * (t - 120.0).max(0.0) + 6.0 * dice.normal()))
             });
-            log.assert_found_by(1000.0);
+            log.assert_found_by(850.0);
             assert!(log.changes().len() <= 7, "{:?}", log.changes());
         }
     }

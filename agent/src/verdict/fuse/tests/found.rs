@@ -81,9 +81,9 @@ fn a_sawtooth_whose_floor_rises() {
         let floor = 60.0 + 80.0 * t / HOUR;
         Some(anon(floor + 40.0 * (t / 90.0).fract() + dice.normal()))
     });
-    log.assert_found_by(3.9 * HOUR);
+    log.assert_found_by(3.2 * HOUR);
     assert_rate(log.at(5.0 * HOUR), 80.0 / HOUR, 0.15);
-    assert_stays(&log, 3.9 * HOUR);
+    assert_stays(&log, 3.2 * HOUR);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn stairs_of_many_equal_jumps() {
         ..Run::default()
     };
     let log = run(&settings, |t| Some(anon(50.0 + 20.0 * (t / 900.0).floor())));
-    log.assert_found_by(3.4 * HOUR);
+    log.assert_found_by(3.2 * HOUR);
     assert_rate(log.at(4.0 * HOUR), 20.0 / 900.0, 0.15);
     assert_eta(log.at(4.0 * HOUR), (500.0 - 370.0) / 80.0 * HOUR, 0.25);
 }
