@@ -21,6 +21,7 @@ use crate::units::{Bytes, Epoch, Seq};
 use crate::watch::Watch;
 use parking_lot::{Condvar, Mutex};
 use rustix::event::EventfdFlags;
+use rustix::net::SocketAddrUnix;
 use state::State;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -97,7 +98,8 @@ impl Options {
     /// Starts the thread; [`Subscriber::wait`] hands out what it hears.
     ///
     /// # Errors
-    /// The thread cannot be started. That there is no agent is no error.
+    /// The thread cannot be started, or the path is none that a socket can have. That there is no
+    /// agent is no error.
     pub fn start(self) -> std::io::Result<Subscriber> {
         Subscriber::start(self, None)
     }
@@ -173,6 +175,7 @@ impl Subscriber {
     }
 
     fn start(options: Options, on_told: Option<OnTold>) -> std::io::Result<Self> {
+        SocketAddrUnix::new(&options.socket)?;
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(options.name.clone(), options.can_free_bytes)),

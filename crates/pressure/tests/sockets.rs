@@ -125,8 +125,18 @@ fn a_word_is_heard_obeyed_and_answered() {
     });
     assert_eq!((acked.0, acked.1, acked.2), (seq, answer, Bytes::mib(30)));
     assert!(acked.3 < SOON, "{:?}", acked.3);
+    let acker = subscriber.acker();
+    assert_eq!(acker.ack(&told, answer), Acked::Queued, "the last word before the end");
     drop(subscriber);
     until("its leaving", || agent.subscribers().is_empty().then_some(()));
+    assert_eq!(agent.counters().acks, 2);
+    assert_eq!(acker.ack(&told, answer), Acked::Stale);
+}
+
+#[test]
+fn a_path_that_no_socket_can_have_is_told_at_once() {
+    let path = format!("/{}", "x".repeat(200));
+    assert!(Subscriber::connect(path, "app", Bytes(0)).is_err());
 }
 
 #[test]

@@ -9,7 +9,9 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
+};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -92,7 +94,10 @@ fn lock(path: &Path) -> Result<File, BindError> {
     name.push(".lock");
     let lock_path = PathBuf::from(name);
     let of = |what: io::Error| BindError::Io { path: lock_path.clone(), what };
-    let file = File::options().create(true).truncate(false).write(true).open(&lock_path);
+    let mut options = File::options();
+    // Who may open it may lock it, and keep the next agent out.
+    options.create(true).truncate(false).write(true).mode(0o600);
+    let file = options.open(&lock_path);
     let file = file.map_err(of)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),

@@ -16,7 +16,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::MissedTickBehavior;
 
 /// How exact heartbeats and timeouts are.
-const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(250);
 
 /// After a failure to take a connection: too many open files, mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

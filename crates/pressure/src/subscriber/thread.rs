@@ -75,7 +75,9 @@ impl Worker {
             self.tick();
             self.deliver();
             if self.acker.shared.state.lock().is_closed {
-                return;
+                // What was answered last still goes out; nothing can be answered from now on.
+                self.carry();
+                return self.state(State::disconnected);
             }
         }
     }

@@ -77,6 +77,16 @@ fn a_socket_gets_what_is_to_be_written_rings_and_ends() {
 }
 
 #[test]
+fn a_regular_file_rings_when_poll_says_priority_and_is_over_when_it_says_error() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let watch = Watch::open(file.path(), b"some 200000 2000000").unwrap();
+    assert_eq!(fs::read(file.path()).unwrap(), b"some 200000 2000000");
+    assert_eq!(watch.interest(), PollFlags::PRI);
+    let taken = [PollFlags::empty(), PollFlags::PRI, PollFlags::PRI | PollFlags::ERR];
+    assert_eq!(taken.map(|polled| watch.take(polled)), [Rang::No, Rang::Yes, Rang::Over]);
+}
+
+#[test]
 fn the_kernels_own_file_takes_a_trigger() {
     let path = Path::new("/proc/pressure/memory");
     // A window of 2 s is what an unprivileged process may ask for.

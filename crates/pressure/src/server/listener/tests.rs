@@ -15,6 +15,7 @@ fn the_directory_is_made_the_mode_is_set_and_the_socket_is_removed_at_the_end() 
     let bound = bind(&path).unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o755));
+    assert_eq!(mode(&path.with_extension("sock.lock")), 0o600);
     UnixStream::connect(&path).unwrap();
     drop(bound);
     assert!(!path.exists());
@@ -36,6 +37,16 @@ fn a_socket_that_answers_is_never_touched() {
     drop(stranger);
     assert!(path.exists(), "left behind as by a killed process");
     bind(&path).unwrap();
+}
+
+#[test]
+fn of_two_agents_that_start_at_once_one_is_kept_out_even_while_there_is_no_socket() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let _bound = bind(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let second = bind(&path);
+    assert!(matches!(second, Err(BindError::Answered(_))), "{second:?}");
 }
 
 #[test]
