@@ -3,8 +3,8 @@
 //! `leak MIB_PER_S` · `hold MIB` · `shmem MIB` · `pagecache MIB_PER_S FILE` · `sawtooth MIB
 //! PERIOD_S` (grows by as much and gives all of it back) · `forks N` (as many short-lived children,
 //! then waits) · `cache MIB SOCKET LOG` (holds so much and gives back what the pressure signal asks
-//! for; writes what it was told and what it freed into the log). Enters the cgroup directory in `LOAD_CGROUP` first, takes its
-//! comm from `argv[0]`, and dies with its parent.
+//! for; writes what it was told and what it freed into the log). Enters the cgroup directory in
+//! `LOAD_CGROUP` first, takes its comm from `argv[0]`, and dies with its parent.
 
 use plimsoll_pressure::{Answer, Bytes, Options};
 use rustix::process::{Signal, set_parent_process_death_signal};

@@ -6,7 +6,7 @@
 //!                  headroom ≤ keep(level)
 //!                  headroom ÷ slope ≤ PACE(level)                    20 s, 6 s, 2 s
 //!                  forecast ≤ FORECAST(level)                        300 s, 60 s (p10), 10 s (p50)
-//!                  stalls ≥ STALL(level), headroom ≤ limit ÷ 4       some 10 %, full 5 %, full 20 %
+//!                  stalls ≥ STALL(level), headroom ≤ limit ÷ 4       10 % some, 5 %, 20 % full
 //! gap          = keep(low) × 1.25 + slope × 3 s − headroom
 //! want         = gap × PORTION(level)                                ¼, ½, 1
 //! deadline     = deadline × 4, × 2, × 1; at most half of the time that is left
@@ -14,8 +14,8 @@
 //!
 //! A level rises at once. It falls after it was held for three seconds, and only where it would
 //! still fall if every bound were a quarter wider. Less headroom never gives a lower level nor a
-//! smaller want. What `want` becomes for each subscriber is [`super::share`]'s affair, what is under
-//! way already [`super::ledger`]'s.
+//! smaller want. What `want` becomes for each subscriber is [`super::share`]'s affair, what is
+//! under way already [`super::ledger`]'s.
 
 use crate::units::Bytes;
 use crate::verdict::Eta;

@@ -6,12 +6,14 @@
 use super::incidents::{Kill, killed};
 use super::judging::tell;
 use super::state::State;
+use super::wheel::Due;
 use crate::alert::OomKill;
 use crate::clock::Stamp;
 use crate::sources::cgroup::{Details, read_details};
 use crate::sources::oom;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A kill that the log told of. One that an earlier run has told of already is passed over.
 pub fn logged(state: &mut State, kill: &oom::OomKill, now: Stamp) {
@@ -46,6 +48,15 @@ pub fn logged(state: &mut State, kill: &oom::OomKill, now: Stamp) {
         incident: Some(incident),
     };
     tell_kill(state, &known, 1, now);
+    // Their counters have moved: of the cgroup whose limit it was, and of the victim's own.
+    for path in [&kill.oom_memcg, &kill.memcg].into_iter().flatten() {
+        let Some(index) = state.cgroups.find(path) else { continue };
+        let due = state.wheel.add(Due::Cgroup(index), now, Duration::ZERO);
+        if let Some(cgroup) = state.cgroups.get_mut(index) {
+            cgroup.details_at = None;
+            cgroup.track.due = due;
+        }
+    }
 }
 
 /// What rules and routes may look for: who owns the cgroup, and what the victim was part of.

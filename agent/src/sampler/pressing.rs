@@ -130,7 +130,8 @@ fn log(news: &News) {
             if level == Level::None {
                 tracing::info!(%scope, headroom, "memory pressure is over");
             } else {
-                tracing::warn!(%scope, %level, headroom, want, cause = standing.cause, "memory pressure");
+                let cause = &standing.cause;
+                tracing::warn!(%scope, %level, headroom, want, cause, "memory pressure");
             }
         }
         News::Asked(record) => {

@@ -286,7 +286,9 @@ fn descriptors_ran_out(state: &mut State) {
 fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick, now: Stamp) {
     let Some(layout) = state.cgroup_layout.clone() else { return };
     let Some(cgroup) = state.cgroups.get_mut(index).filter(|c| c.track.due == tick) else { return };
-    let calm = cgroup.track.judge_due > tick && now.since(cgroup.parts_at) < PARTS_AGE;
+    let details_due = details_due(cgroup, now);
+    let calm =
+        cgroup.track.judge_due > tick && now.since(cgroup.parts_at) < PARTS_AGE && !details_due;
     let usage = match read_usage(cgroup, calm, &layout, &mut readers.buffer) {
         Ok(None) => {
             state.history.push(cgroup.track.series, now, cgroup.track.split);
@@ -315,8 +317,7 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
     cgroup.standing.see(now, &split, &state.params);
     state.counters.sampled("cgroup", 1);
     cgroup.details_stale |= split != before;
-    let age_min = if cgroup.details_stale { CGROUP_DETAILS_AGE } else { CGROUP_DETAILS_AGE * 6 };
-    if cgroup.details_at.is_none_or(|at| now.since(at) >= age_min) {
+    if self::details_due(cgroup, now) {
         match read_details(&layout, &cgroup.path) {
             Ok(details) => cgroup.details = Some(Box::new(details)),
             Err(ReadError::Gone) => {}
@@ -332,6 +333,11 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
     }
     pressing::cgroup(state, index, now);
     reschedule_cgroup(state, &layout, index, Change::of(before, split), now);
+}
+
+fn details_due(cgroup: &Cgroup, now: Stamp) -> bool {
+    let age_min = if cgroup.details_stale { CGROUP_DETAILS_AGE } else { CGROUP_DETAILS_AGE * 6 };
+    cgroup.details_at.is_none_or(|at| now.since(at) >= age_min)
 }
 
 /// Reads a cgroup's usage; None if it is what it was and that is all that `calm` asks for.

@@ -136,7 +136,9 @@ proptest! {
     }
 
     #[test]
-    fn a_held_level_does_not_flap_where_nothing_changes(strain in any_strain(), held in any_held()) {
+    fn a_held_level_does_not_flap_where_nothing_changes(
+        strain in any_strain(), held in any_held()
+    ) {
         let once = judge(&PARAMS, &strain, held).level;
         let again = Held { level: once, held: Duration::from_secs(9) };
         let twice = judge(&PARAMS, &strain, again).level;
