@@ -10,6 +10,7 @@
 //! detect/  forecast/    pure functions of (params, window, now)
 //! verdict/   fuses findings: state, cause, evidence, hysteresis
 //!    ├─ alert/   dedup, log
+//!    ├─ recorder/  the black box: pinned history, incidents
 //!    └─ api/     HTTP v1, OpenAPI, metrics, the web page      cli/  top, leaks, doctor ask it
 //! ```
 //!
