@@ -11,6 +11,7 @@
 //! verdict/   fuses findings: state, cause, evidence, hysteresis
 //!    ├─ alert/   dedup ── route/   rules, groups, silences, destinations
 //!    ├─ pressure/  level, bytes, deadline → subscribers, who answer with what they freed
+//!    ├─ recorder/  the black box: pinned history, incidents
 //!    └─ api/     HTTP v1, OpenAPI, metrics, the web page      cli/  top, leaks, doctor ask it
 //! ```
 //!

@@ -3,7 +3,7 @@
 use super::super::growers::growers;
 use super::super::judging::verdict_of;
 use super::super::state::State;
-use super::Kill;
+use super::{Kill, is_later};
 use crate::clock::Stamp;
 use crate::recorder::draft::{Draft, DraftSeries, Told};
 use crate::recorder::{Death, is_within};
@@ -57,7 +57,7 @@ pub(super) fn draft(
         task_dump: tasks.unwrap_or_default(),
         task_dump_left_out: log.map_or(0, |log| log.tasks_left_out),
         growers: growers(state, scope, &dead, at),
-        verdict: last_verdict(state, &judged, at),
+        verdict: last_verdict(state, &judged, at, is_later(kill)),
         evidence: evidence(state, &targets, at),
         pressure: state.recorder.signals_before(at, scope),
         notes: notes(kill, dead.is_empty()),
@@ -105,21 +105,22 @@ pub(super) fn told(state: &State, target: &Target) -> Option<Told> {
 }
 
 /// The last verdict before the kill: a suspicion of the victim, else of what is around it; else
-/// what is thought of the cgroup now.
-fn last_verdict(state: &State, targets: &[&Target], at: Stamp) -> Option<Verdict> {
+/// what is thought of the cgroup now, unless the kill is long past.
+fn last_verdict(state: &State, targets: &[&Target], at: Stamp, is_later: bool) -> Option<Verdict> {
     const STILL_HOLDS: Duration = Duration::from_secs(120);
-    let suspicion = |target: &&&Target| {
+    const HEARD_WITHIN: Duration = Duration::from_secs(2);
+    let suspicion = |target: &Target| {
         let (judged_at, verdict) = state.recorder.pins.get(target)?.verdict.as_ref()?;
-        (at.since(*judged_at) <= STILL_HOLDS).then(|| verdict.clone())
+        let holds = is_later || at.since(*judged_at) <= STILL_HOLDS;
+        // What is judged before the kill is heard of is still about what led to it.
+        (*judged_at <= at.plus(HEARD_WITHIN) && holds).then(|| verdict.clone())
     };
-    let suspected = targets.iter().find_map(|target| suspicion(&target));
-    let calm = || targets.iter().find_map(|target| verdict_of(state, target));
-    suspected.or_else(|| {
-        calm().map(|verdict| {
-            let eta_s = verdict.eta_s.map(crate::recorder::foretold::finite);
-            Verdict { eta_s, ..verdict }
-        })
-    })
+    if let Some(suspected) = targets.iter().find_map(|target| suspicion(target)) {
+        return Some(suspected);
+    }
+    let calm = targets.iter().filter(|_| !is_later).find_map(|target| verdict_of(state, target))?;
+    let eta_s = calm.eta_s.map(crate::recorder::foretold::finite);
+    Some(Verdict { eta_s, ..calm })
 }
 
 fn evidence(state: &State, targets: &[(&'static str, Target)], at: Stamp) -> Vec<EvidenceTaken> {
