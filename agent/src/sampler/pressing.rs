@@ -7,6 +7,7 @@ use crate::pressure::engine::News;
 use crate::pressure::ledger::End;
 use crate::units::Limit;
 use crate::verdict::Cause;
+use crate::view::PressureNote;
 use crate::view::pressure::PressureEvent;
 use crate::view::{EventKind, SourceState};
 use plimsoll_pressure::{Level, Scope};
@@ -113,12 +114,37 @@ pub fn interval(state: &State, path: &str) -> Option<std::time::Duration> {
     Some(state.pressure.engine().interval(&scope))
 }
 
-/// Writes the news to the log and the stream of events.
+/// Writes the news to the log, the black box and the stream of events.
 fn tell(state: &mut State, now: Stamp) {
     for news in state.pressure.engine_mut().take_news() {
         log(&news);
+        record(state, &news, now);
         let event = PressureEvent::of(&news, state.clock);
         state.events.emit(EventKind::Pressure, state.clock.rfc3339(now), &event);
+    }
+}
+
+/// What was asked and answered before a kill belongs to its incident.
+fn record(state: &mut State, news: &News, now: Stamp) {
+    match news {
+        News::Level(..) => {}
+        News::Asked(record) => {
+            let note = PressureNote {
+                at: state.clock.rfc3339(record.at),
+                scope: record.scope.to_string(),
+                level: record.level.to_string(),
+                reclaim_bytes: record.asked,
+                deadline_ms: u64::try_from(record.deadline.as_millis()).ok(),
+                subscriber: record.name.clone(),
+                ..PressureNote::default()
+            };
+            state.recorder.signalled(record.at, note);
+        }
+        News::Ended(ask, name, _) => {
+            if let Some(freed) = ask.freed {
+                state.recorder.answered(&ask.scope.to_string(), name, freed, now);
+            }
+        }
     }
 }
 
