@@ -34,6 +34,8 @@ pub struct Cgroup {
     pub roused_at: Option<Stamp>,
     /// The kernel tells us of its events.
     pub listened_to: bool,
+    /// And of its stalls, by a trigger.
+    pub triggered: bool,
     /// Its limit binds a subscriber of the pressure signal.
     pub pressed: bool,
 }
@@ -109,6 +111,7 @@ impl Cgroups {
             seen_at: now,
             roused_at: None,
             listened_to: false,
+            triggered: false,
             pressed: false,
         });
         self.by_path.insert(Arc::clone(path), index);

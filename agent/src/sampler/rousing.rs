@@ -92,18 +92,20 @@ impl Run {
                     limit,
                     headroom: limit - cgroup.held(),
                     watched: cgroup.listened_to,
+                    triggered: cgroup.triggered,
                     pressed: cgroup.pressed,
                 });
             }
         }
-        let wanted = plan(candidates, most);
+        let on_v2 = state.cgroup_layout.as_ref().is_some_and(|l| !l.has_thresholds());
+        let wanted = plan(candidates, most, on_v2);
         for cgroup in state.cgroups.iter_mut() {
-            cgroup.listened_to = false;
+            (cgroup.listened_to, cgroup.triggered) = (false, false);
         }
         for chosen in &wanted {
             let index = state.cgroups.find(&chosen.path);
             if let Some(cgroup) = index.and_then(|index| state.cgroups.get_mut(index)) {
-                cgroup.listened_to = true;
+                (cgroup.listened_to, cgroup.triggered) = (true, chosen.trigger);
             }
         }
         state.senses.dropped = senses.dropped();

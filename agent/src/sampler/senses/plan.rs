@@ -20,6 +20,8 @@ pub struct Candidate {
     pub headroom: Bytes,
     /// It is watched now, under this limit.
     pub watched: bool,
+    /// And it has a trigger.
+    pub triggered: bool,
     /// Software in it can make room.
     pub pressed: bool,
 }
@@ -32,22 +34,31 @@ pub struct Wanted {
     pub trigger: bool,
 }
 
-/// The `most` candidates to watch, nearest first; those with software that can make room before all
-/// others.
+/// The `most` candidates to watch, by path: those with software that can make room before all
+/// others, then the nearest. The first `triggers` of them, and [`TRIGGERS_MAX`] at most, get one.
 #[must_use]
-pub fn plan(mut candidates: Vec<Candidate>, most: usize) -> Vec<Wanted> {
+pub fn plan(mut candidates: Vec<Candidate>, most: usize, triggers: bool) -> Vec<Wanted> {
+    nearest_first(&mut candidates, |c| c.watched);
+    candidates.truncate(most);
+    nearest_first(&mut candidates, |c| c.triggered);
+    let with = if triggers { TRIGGERS_MAX } else { 0 };
+    let chosen = candidates.into_iter().enumerate();
+    let mut wanted: Vec<Wanted> =
+        chosen.map(|(at, c)| Wanted { path: c.path, limit: c.limit, trigger: at < with }).collect();
+    wanted.sort_by(|a, b| a.path.cmp(&b.path));
+    wanted
+}
+
+/// Puts the nearest first; what is `kept` already counts as nearer than it is.
+fn nearest_first(candidates: &mut [Candidate], kept: impl Fn(&Candidate) -> bool) {
     let distance = |c: &Candidate| {
         let share = c.headroom.as_f64() / c.limit.as_f64().max(1.0);
-        if c.watched { share * KEEP } else { share }
+        if kept(c) { share * KEEP } else { share }
     };
     candidates.sort_by(|a, b| {
         let by_need = b.pressed.cmp(&a.pressed);
         by_need.then(distance(a).total_cmp(&distance(b))).then_with(|| a.path.cmp(&b.path))
     });
-    let chosen = candidates.into_iter().take(most).enumerate();
-    chosen
-        .map(|(at, c)| Wanted { path: c.path, limit: c.limit, trigger: at < TRIGGERS_MAX })
-        .collect()
 }
 
 #[cfg(test)]
@@ -60,18 +71,19 @@ mod tests {
             limit: Bytes::mib(100),
             headroom: Bytes::mib(left_mib),
             watched: false,
+            triggered: false,
             pressed: false,
         }
     }
 
     fn paths(candidates: Vec<Candidate>, most: usize) -> Vec<String> {
-        plan(candidates, most).iter().map(|w| w.path.to_string()).collect()
+        plan(candidates, most, true).iter().map(|w| w.path.to_string()).collect()
     }
 
     #[test]
     fn the_nearest_to_their_limits_are_watched_and_no_more_than_allowed() {
         let all = vec![candidate("/far", 80), candidate("/near", 5), candidate("/mid", 40)];
-        assert_eq!(paths(all.clone(), 2), ["/near", "/mid"]);
+        assert_eq!(paths(all.clone(), 2), ["/mid", "/near"]);
         assert_eq!(paths(all, 0), [""; 0]);
     }
 
@@ -82,13 +94,21 @@ mod tests {
         let mut watched = candidate("/watched", 11);
         watched.watched = true;
         let all = vec![candidate("/near", 10), watched, able];
-        assert_eq!(paths(all, 3), ["/cache", "/watched", "/near"]);
+        assert_eq!(paths(all.clone(), 1), ["/cache"]);
+        assert_eq!(paths(all, 2), ["/cache", "/watched"]);
     }
 
     #[test]
-    fn only_the_first_get_a_trigger() {
-        let all = (0..40).map(|i| candidate(&format!("/{i:02}"), i)).collect();
-        let triggers = plan(all, 40).iter().filter(|w| w.trigger).count();
-        assert_eq!(triggers, TRIGGERS_MAX);
+    fn only_the_nearest_get_a_trigger_and_keep_it_when_it_is_close() {
+        let mut all: Vec<_> = (0..40).map(|i| candidate(&format!("/{i:02}"), 20 + i)).collect();
+        let triggers = |all: &[Candidate], on| -> Vec<String> {
+            let planned = plan(all.to_vec(), 40, on);
+            planned.iter().filter(|w| w.trigger).map(|w| w.path.to_string()).collect()
+        };
+        let first = triggers(&all, true);
+        assert_eq!((first.len(), first[15].as_str()), (TRIGGERS_MAX, "/15"));
+        all[16].triggered = true;
+        assert!(triggers(&all, true).contains(&"/16".to_owned()));
+        assert_eq!(triggers(&all, false), [""; 0]);
     }
 }
