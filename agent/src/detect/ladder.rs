@@ -202,13 +202,6 @@ impl Ladder {
         (0..LEVELS).filter(move |level| closed & (1 << level) != 0)
     }
 
-    /// The low value in which the newest closed cell of `level` ended, or of the finest that has.
-    #[must_use]
-    pub fn newest_low(&self, level: usize) -> Option<f32> {
-        let newest = |level: &Level| level.cells.last().map(|cell| cell.low);
-        newest(&self.levels[level]).or_else(|| self.levels.iter().find_map(newest))
-    }
-
     /// How far the low value of the newest closed cell of `level` lies under its middle one.
     #[must_use]
     pub fn scatter(&self, level: usize) -> Option<f32> {

@@ -129,12 +129,16 @@ impl Suspicion {
         let patience = stood.clamp(params.clear_min, params.clear_max).max(cells).max(life);
         let gone = now.since(self.seen);
         // After a kill the cells still hold the life before.
-        let newest = ladder.newest_low(self.level).filter(|_| self.kills == 0);
-        let low = newest.map_or(present, f64::from);
+        let newest = ladder.level(self.level).cells().last().filter(|_| self.kills == 0);
+        let low = newest.map_or(present, |cell| f64::from(cell.low));
         let scatter = ladder.scatter(self.level).map_or(0.0, f64::from);
         let kept = self.floor - 0.5 * self.growth - SCATTERS * scatter;
         let given_back = self.kills == 0 && present < kept;
-        let grows_on = low >= self.floor + 0.5 * self.slope * gone.as_secs_f64();
+        // A closed cell tells of its own time, which readings far apart leave behind the present.
+        let width = Ladder::width(self.level);
+        let middle = newest.map(|cell| (f64::from(cell.index) + 0.5) * width - self.seen.secs());
+        let passed = middle.unwrap_or(gone.as_secs_f64()).max(0.0);
+        let grows_on = low >= self.floor + 0.5 * self.slope * passed;
         if given_back || gone > patience && !grows_on {
             return false;
         }
