@@ -24,6 +24,9 @@ pub const SCOPES_MAX: usize = 1024;
 const STALE: Duration = Duration::from_secs(30);
 /// Changes kept for whoever fetches them.
 const NEWS_MAX: usize = 256;
+/// Below critical a scope asks no sooner than this after it last did: a steady leak leads to a few
+/// asks of some size and not to many small ones.
+const ASKS_APART: Duration = Duration::from_millis(500);
 /// How often scopes are read while something is under way or memory is short, and otherwise.
 const PRESSED_INTERVAL: Duration = Duration::from_millis(100);
 const CALM_INTERVAL: Duration = Duration::from_secs(1);
@@ -56,6 +59,8 @@ pub struct Standing {
     /// Since when it has been at its level.
     pub since: Stamp,
     pub read_at: Stamp,
+    /// When memory was last asked for because of it.
+    asked_at: Option<Stamp>,
     slope: Slope,
     unseen: Unseen,
 }
@@ -217,7 +222,8 @@ impl Engine {
         let Strain { headroom, slope, limit, .. } = standing.strain;
         let unseen = standing.unseen.left(headroom, slope, now);
         let want = standing.demand.want - under_way - unseen;
-        if !policy::is_worth(want, limit) {
+        let soon = standing.asked_at.is_some_and(|at| now.since(at) < ASKS_APART);
+        if !policy::is_worth(want, limit) || (soon && standing.demand.level < Level::Critical) {
             return vec![Bytes::ZERO; inside.len()];
         }
         let offers = inside.iter().map(|id| match (self.ledger.of(*id), self.members.get(id)) {
@@ -291,6 +297,9 @@ impl Engine {
                 return None;
             }
             self.totals.asks += 1;
+            if let Some(standing) = self.scopes.get_mut(scope) {
+                standing.asked_at = Some(now);
+            }
             self.totals.asked_bytes = self.totals.asked_bytes.saturating_add(asked.0);
             self.tell_news(News::Asked(record.clone()));
         }

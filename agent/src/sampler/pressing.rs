@@ -11,6 +11,10 @@ use crate::view::PressureNote;
 use crate::view::pressure::PressureEvent;
 use crate::view::{EventKind, SourceState};
 use plimsoll_pressure::{Level, Scope};
+use std::time::Duration;
+
+/// See [`Telling`].
+const TOLD_APART: Duration = Duration::from_secs(1);
 
 /// Who came, who left, what was answered; and tells of it.
 pub fn hear(state: &mut State, now: Stamp) {
@@ -109,16 +113,44 @@ pub fn node(state: &mut State, now: Stamp) {
 }
 
 /// How often a cgroup with subscribers inside should be read.
-pub fn interval(state: &State, path: &str) -> Option<std::time::Duration> {
+pub fn interval(state: &State, path: &str) -> Option<Duration> {
     let scope = Scope::cgroup(path).ok()?;
     Some(state.pressure.engine().interval(&scope))
 }
 
+/// When an ask and an end were last told of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Telling {
+    asked: Option<Stamp>,
+    ended: Option<Stamp>,
+}
+
+impl Telling {
+    /// Levels and lapses are all told; of asks and good ends one a second, for the stream's ring is
+    /// short and the figures are in the metrics.
+    fn is_told(&mut self, news: &News, now: Stamp) -> bool {
+        let last = match news {
+            News::Level(..) | News::Ended(_, _, End::Late | End::Partly) => return true,
+            News::Asked(_) => &mut self.asked,
+            News::Ended(..) => &mut self.ended,
+        };
+        let due = last.is_none_or(|at| now.since(at) >= TOLD_APART);
+        if due {
+            *last = Some(now);
+        }
+        due
+    }
+}
+
 /// Writes the news to the log, the black box and the stream of events.
 fn tell(state: &mut State, now: Stamp) {
+    let dry_run = state.pressure.engine().dry_run();
     for news in state.pressure.engine_mut().take_news() {
-        log(&news);
         record(state, &news, now);
+        if !state.telling.is_told(&news, now) {
+            continue;
+        }
+        log(&news, dry_run);
         let event = PressureEvent::of(&news, state.clock);
         state.events.emit(EventKind::Pressure, state.clock.rfc3339(now), &event);
     }
@@ -148,7 +180,7 @@ fn record(state: &mut State, news: &News, now: Stamp) {
     }
 }
 
-fn log(news: &News) {
+fn log(news: &News, dry_run: bool) {
     match news {
         News::Level(scope, standing) => {
             let (level, headroom) = (standing.demand.level, standing.strain.headroom.0);
@@ -162,7 +194,8 @@ fn log(news: &News) {
         }
         News::Asked(record) => {
             let (scope, level, bytes) = (&record.scope, record.level, record.asked.0);
-            tracing::info!(name = record.name, %scope, %level, bytes, "memory was asked for");
+            let name = &record.name;
+            tracing::info!(name, %scope, %level, bytes, dry_run, "memory is asked for");
         }
         News::Ended(ask, name, end) => {
             let (scope, bytes) = (&ask.scope, ask.bytes.0);

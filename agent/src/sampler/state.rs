@@ -1,5 +1,6 @@
 //! All that the agent knows at this moment, under one lock.
 
+use super::pressing::Telling;
 use super::senses::Report;
 use super::wheel::{Due, Tick, Wheel};
 use super::{Cgroups, EventLog, Health, Node, Processes, Workloads};
@@ -119,6 +120,7 @@ pub struct State {
     pub pressure: Service,
     /// Cgroups above subscribers.
     pub pressed: Vec<u32>,
+    pub telling: Telling,
     pub senses: Listening,
     /// Rung when the alerts have changed.
     pub bell: Bell,
@@ -159,6 +161,7 @@ impl State {
             alerts: Alerts::new(&config.alerts),
             pressure: Service::off(),
             pressed: Vec::new(),
+            telling: Telling::default(),
             senses: Listening::default(),
             bell: Bell::default(),
             events: EventLog::default(),

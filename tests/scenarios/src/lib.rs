@@ -9,7 +9,7 @@
 //!
 //! Everything that is drawn at random comes from seeds made of the series' own name: one series is
 //! the same on every machine, in whatever order and company it is made. Nothing here knows how the
-//! detector works, which is run as the command `plimsoll replay`, but [`fit`]: it makes its weights.
+//! detector works, which is run as `plimsoll replay`, but [`fit`]: it makes its weights.
 
 pub mod baselines;
 pub mod bench;
