@@ -93,7 +93,8 @@ fn a_leak_run_to_its_kill_is_on_record_whole_and_survives_the_agents_own_kill() 
     }
 
     agent.kill();
-    let said = explained(&["--state-dir", text(scratch.path())]);
+    // Other tests' kills may be newer.
+    let said = explained(&[id, "--state-dir", text(scratch.path())]);
     assert!(said.starts_with(&format!("Incident {id}: ")), "{said}");
     let agent = Agent::start_in(scratch.path(), &[]);
     assert_eq!(agent.json(&format!("/api/v1/incidents/{id}")), incident);
