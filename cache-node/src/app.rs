@@ -11,6 +11,7 @@ pub use identity::IdentityError;
 use crate::admin::{self, Admin, Desk};
 use crate::cli::{EX_NOUSER, EX_OSERR, Memory, Plan};
 use crate::clock::Clock;
+use crate::control::agent::{self, Agent};
 use crate::control::own::Own;
 use crate::control::{self, Budget, Control};
 use crate::protocol::{Shared, Users};
@@ -66,6 +67,7 @@ struct Running {
     live: Option<Arc<Live>>,
     admin: Option<Admin>,
     // Dropped, they end.
+    _agent: Option<Agent>,
     _timer: timer::Timer,
     _control: Arc<Control>,
 }
@@ -150,6 +152,11 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
         live: live.clone(),
     };
     let admin = settings.admin.and_then(|address| admin::start(address, desk));
+    let agent = settings.pressure_socket.as_deref().and_then(|socket| {
+        let subscribed = agent::subscribe(socket, Arc::clone(&control));
+        let failed = |why: &_| tracing::warn!("no pressure signal at {}: {why}", socket.display());
+        subscribed.inspect_err(failed).ok()
+    });
     Ok(Running {
         settings,
         store,
@@ -158,6 +165,7 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
         server,
         live,
         admin,
+        _agent: agent,
         _timer: timer,
         _control: control,
     })

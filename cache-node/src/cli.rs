@@ -119,6 +119,7 @@ impl Plan {
         if as_memcached {
             // The port may be that of another memcached.
             settings.admin = None;
+            settings.pressure_socket = None;
         }
         let memory = if as_memcached { Memory::Given(settings.memory_bytes) } else { Memory::Auto };
         Self {

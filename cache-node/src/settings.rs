@@ -181,6 +181,8 @@ pub struct Settings {
     pub debug_clock: bool,
     /// `--admin`; None: off.
     pub admin: Option<SocketAddr>,
+    /// `--pressure-socket`: where the node agent says how short memory is; None: off.
+    pub pressure_socket: Option<PathBuf>,
     pub echoed: Echoed,
 }
 
@@ -250,6 +252,7 @@ impl Default for Settings {
             verbosity: 0,
             debug_clock: false,
             admin: Some(([127, 0, 0, 1], 11212).into()),
+            pressure_socket: Some(plimsoll_pressure::SOCKET.into()),
             echoed: Echoed::default(),
         }
     }

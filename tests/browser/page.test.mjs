@@ -372,6 +372,7 @@ test("an agent that has only just started is an empty page with words, not an er
     alerts: [],
     cgroups: [],
     processes: { total: 0, processes: [] },
+    pressure: { enabled: true, dry_run: false, scopes: [], subscribers: [], signals: [] },
   });
   agent.documents.health = { ready: false, degraded: false, sources: [] };
   const { page, wrongs } = await open();
@@ -379,6 +380,16 @@ test("an agent that has only just started is an empty page with words, not an er
   await page.getByText("starting").waitFor();
   await page.goto(`${agent.url}#/alerts`);
   await page.getByText("Nothing is firing.").waitFor();
+  assert.deepEqual(wrongs, []);
+});
+
+test("who is asked to make room is shown with what came of it", async () => {
+  const { page, wrongs } = await open("#/alerts");
+  const room = page.getByRole("region", { name: "Making room" });
+  await room.getByText("12 MiB of 256 MiB left, 10 s until the limit, 24 MiB wanted back").waitFor();
+  await room.getByText("can free 90 MiB").waitFor();
+  await room.getByText("did not answer the last time").waitFor();
+  await room.getByText("asked for 24 MiB, 25 MiB freed (answered)").waitFor();
   assert.deepEqual(wrongs, []);
 });
 

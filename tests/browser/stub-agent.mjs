@@ -158,6 +158,35 @@ export function documents() {
     ],
     alerts: alerts(),
     incidents: [incident(HOSTILE)],
+    pressure: {
+      enabled: true,
+      dry_run: false,
+      scopes: [
+        {
+          scope: "cgroup:/shop",
+          level: "medium",
+          headroom_bytes: 12 * MIB,
+          limit_bytes: 256 * MIB,
+          eta_s: 9.5,
+          want_bytes: 24 * MIB,
+        },
+      ],
+      subscribers: [
+        { id: 1, name: "plimsoll-cache", can_free_bytes: 90 * MIB, late: false },
+        { id: 2, name: HOSTILE, can_free_bytes: 0, late: true },
+      ],
+      signals: [
+        {
+          at: new Date().toISOString(),
+          subscriber: "plimsoll-cache",
+          scope: "cgroup:/shop",
+          level: "medium",
+          asked_bytes: 24 * MIB,
+          freed_bytes: 25 * MIB,
+          outcome: "answered",
+        },
+      ],
+    },
     cgroups: [
       cgroup("/kubepods/burstable/checkout-api", "checkout-api", 436 * MIB, 512 * MIB, leak),
       cgroup(`/${HOSTILE}`, "odd", 20 * MIB, null, judgement()),
@@ -356,6 +385,7 @@ async function answer(agent, streams, request, response) {
     "/api/v1/verdicts": docs.verdicts.filter((v) => isWanted(v, url.searchParams)),
     "/api/v1/alerts": docs.alerts,
     "/api/v1/incidents": docs.incidents.map((one) => one.listed),
+    "/api/v1/pressure": docs.pressure,
     "/api/v1/cgroups": docs.cgroups,
     "/api/v1/processes": docs.processes,
     "/readyz": docs.health,

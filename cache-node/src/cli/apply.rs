@@ -150,6 +150,7 @@ fn process(plan: &mut Plan, long: &str, value: Option<&str>) -> Result<bool, Ref
             plan.settings.verbosity = plan.settings.verbosity.saturating_add(more);
         }
         "admin" => plan.settings.admin = admin(text)?,
+        "pressure-socket" => plan.settings.pressure_socket = (text != "off").then(|| text.into()),
         "log-format" => {
             plan.log_format = match text {
                 "text" => LogFormat::Text,

@@ -87,6 +87,11 @@ static FLAGS: &[Flag] = &[
     with('o', "extended", "list", "further options, separated by commas; see below"),
     ours("config", "file", "a TOML file of these flags by their long names"),
     ours("admin", "addr", "metrics and health by HTTP (127.0.0.1:11212), or off"),
+    ours(
+        "pressure-socket",
+        "file",
+        "the node agent's signal (/run/plimsoll/pressure.sock), or off",
+    ),
     ours("memory-share", "ratio", "as -m: of the tightest cgroup limit, or of the machine"),
     ours("snapshot-file", "file", "what SIGUSR2 writes while serving, if not -e's file"),
     Flag {

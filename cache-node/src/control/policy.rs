@@ -141,8 +141,10 @@ impl Policy {
             self.allowed_bytes = self.allowed_bytes.min(used.max(self.floor_bytes));
         }
         self.lower_floor(now, level, sensed, used);
-        if level >= Level::Medium {
-            let wanted = sensed.reclaim_bytes.max(self.owed());
+        // What is asked for by number is given at any level; what is only felt, from medium on.
+        let felt = if level >= Level::Medium { sensed.reclaim_bytes } else { 0 };
+        let wanted = felt.max(if level > Level::None { self.owed() } else { 0 });
+        if wanted > 0 {
             let left = used.saturating_sub(wanted).max(self.floor_bytes);
             self.allowed_bytes = self.allowed_bytes.min(left);
         }

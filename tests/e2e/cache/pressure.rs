@@ -1,6 +1,7 @@
 //! The cache node where memory is short: in a real cgroup, beside a leak, told to shrink, and
 //! across restarts.
 
+mod agent;
 mod limit;
 mod restart;
 mod squeeze;
