@@ -3,8 +3,8 @@
 //!
 //! The agent says a word once; the control forgets one after three seconds. So the last word is
 //! said again to it each second, with what is still owed of it, until the agent says another or
-//! falls silent. The own cgroup is not asked here: the control reads it anyway, and goes by it alone
-//! while there is no agent.
+//! falls silent. The own cgroup is not asked here: the control reads it anyway, and goes by it
+//! alone while there is no agent.
 
 use super::signal::{Level, Signal};
 use super::thread::{Control, Figures};

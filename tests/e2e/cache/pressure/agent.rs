@@ -1,4 +1,4 @@
-//! The cache as a subscriber of the node agent: asked, it gives and says so; left alone, it forgets.
+//! The cache as a subscriber of the node agent: asked, it gives and says so; alone, it forgets.
 
 use super::{MIB, rss, start_in, store};
 use plimsoll_tests::{Agent, Cache, Cgroup, skipped, wait_for};
