@@ -27,6 +27,8 @@ pub struct Taking {
     /// What has arrived. Units: bytes.
     pub taken: usize,
     pub pieces: Vec<Place>,
+    /// Moves of its pieces that kept them from eviction.
+    pub moves: usize,
     /// Shared with the [`super::Upload`]; ours alone when that was dropped.
     pub alive: Arc<()>,
 }

@@ -29,6 +29,8 @@ const MERGE_PERCENT: u64 = 50;
 const MERGE_PERCENT_KEEPING: u64 = 95;
 /// A segment with less alive is given back before others.
 const HOLLOW_PERCENT: u64 = 25;
+/// How often the pieces of a value on its way in are moved on instead of evicted.
+const MOVES_PER_PIECE: usize = 2;
 /// Of so many oldest segments of main the coldest is given back.
 const COLDEST_OF: usize = 4;
 
@@ -276,17 +278,7 @@ impl Partition {
                 self.kill(place);
                 return true;
             };
-            if rule == Rule::Merge {
-                let queue = self.queue_of(place);
-                let Some(moved) = self.relocate(shared, place, head, queue, rule) else {
-                    return false;
-                };
-                self.takings[taking].pieces[number] = moved;
-                self.kill(place);
-            } else {
-                self.drop_taking(taking);
-            }
-            return true;
+            return self.settle_taking(shared, (place, head), (taking, number), rule);
         };
         let Some(of) = self.segs.head(owner) else { return true };
         if self.is_over(shared, owner, &of) {
@@ -311,6 +303,34 @@ impl Partition {
         }
         self.count_evicted(shared, owner, &of);
         self.unlink(at, owner);
+        true
+    }
+
+    /// A piece of a value that is on its way in. Its own next piece may be what room is wanted for,
+    /// so it is moved on some times before the value is given up; a slow one is given up in the end.
+    fn settle_taking(
+        &mut self,
+        shared: &Shared,
+        (place, head): (Place, &Head),
+        (taking, number): (usize, usize),
+        rule: Rule,
+    ) -> bool {
+        let value = &self.takings[taking];
+        let spared = value.moves < MOVES_PER_PIECE * value.pieces.len();
+        if rule == Rule::Merge || spared && rule != Rule::Drop {
+            let queue = self.queue_of(place);
+            if let Some(moved) = self.relocate(shared, place, head, queue, rule) {
+                let value = &mut self.takings[taking];
+                value.pieces[number] = moved;
+                value.moves += usize::from(rule != Rule::Merge);
+                self.kill(place);
+                return true;
+            }
+            if rule == Rule::Merge {
+                return false;
+            }
+        }
+        self.drop_taking(taking);
         true
     }
 

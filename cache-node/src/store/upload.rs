@@ -61,6 +61,7 @@ impl Store {
             len,
             taken: 0,
             pieces: Vec::new(),
+            moves: 0,
             alive: Arc::clone(&alive),
         });
         Upload { partition: number, id, taken: 0, _alive: alive }

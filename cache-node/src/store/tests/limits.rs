@@ -1,6 +1,7 @@
 //! What happens when memory is short, and when it is taken away.
 
 use super::*;
+use std::time::Duration;
 
 fn fill(store: &Store, count: u32, len: usize) {
     for number in 0..count {
@@ -134,6 +135,45 @@ fn large_items_come_and_go() {
     store.check();
     let most = store.item_bytes_max() as usize;
     assert_eq!(put(&store, b"k", &new(&vec![1; most]), 10), Err(Refused::TooLarge));
+}
+
+#[test]
+fn a_large_value_is_taken_by_a_full_store_also_while_others_hold_its_partitions() {
+    let params = Params {
+        limit_bytes: 48 << 20,
+        reserve_bytes: 48 << 20,
+        item_bytes_max: 1 << 20,
+        partitions: 16,
+        evicts: true,
+    };
+    let store = Store::new(params).unwrap();
+    let value = vec![7; 1 << 20];
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for number in 0..store.partitions.len() {
+            let (store, is_over) = (&store, &is_over);
+            // As a thread that tidies, or one that serves and was put to sleep with a lock.
+            scope.spawn(move || {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    let held = (number % 2 == 0).then(|| store.partitions[number].lock());
+                    std::thread::park_timeout(Duration::from_micros(200));
+                    drop(held);
+                    store.maintain(10);
+                }
+            });
+        }
+        let mut random = 1_u64;
+        let mut refused = 0;
+        for number in 0..2_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let len = (512 << 10) + (random >> 33) as usize % (510 << 10);
+            let taken = put(&store, &key(number), &new(&value[..len]), 10);
+            refused += usize::from(taken.is_err());
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(refused, 0, "{:?}", store.totals());
+    });
+    store.check();
 }
 
 #[test]
