@@ -177,7 +177,7 @@ fn without_an_agent_the_commands_that_ask_one_say_so_and_fail() {
 #[test]
 fn top_and_leaks_tell_of_a_running_agent() {
     let agent = Agent::start(&[]);
-    let cgroup = Cgroup::make(320).ok();
+    let cgroup = Cgroup::make(200).ok();
     let load = Load::named(Some("leaks-on"), &["leak", "2"], cgroup.as_ref());
     let url = format!("http://{}", agent.address);
     let top = wait_for("top shows it", Duration::from_secs(30), || {
