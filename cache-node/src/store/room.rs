@@ -307,7 +307,7 @@ impl Partition {
     }
 
     /// A piece of a value that is on its way in. Its own next piece may be what room is wanted for,
-    /// so it is moved on some times before the value is given up; a slow one is given up in the end.
+    /// so it is moved on some times before the value is given up. A slow one is, in the end.
     fn settle_taking(
         &mut self,
         shared: &Shared,
