@@ -180,6 +180,16 @@ fn a_rule_asks_for_time_and_confidence_of_each_name_for_itself() {
 }
 
 #[test]
+fn a_milder_name_goes_on_standing_while_the_alert_has_a_worse_one() {
+    let mut bench = Bench::new("rules = [{ alert = \"OomPredicted\", for = \"1h\" }]");
+    bench.stands("workload:a", "LeakSuspected");
+    assert_eq!(bench.between(0, 30), []);
+    bench.stands("workload:a", "OomPredicted");
+    assert_eq!(bench.between(31, 59), []);
+    assert_eq!(bench.at(60), ["log Changed LeakSuspected:New"]);
+}
+
+#[test]
 fn it_eases_only_after_ten_minutes() {
     let mut bench = Bench::new("");
     bench.stands("workload:a", "OomImminent");
