@@ -163,7 +163,9 @@ fn limit(incident: &Incident) -> Option<Advice> {
             grower.grown_bytes,
             duration(grower.for_s)
         ),
-        None => "Nothing was seen to leak: the limit is below what the work needs.".to_owned(),
+        None => {
+            "No leak was seen before it: the work wanted more than its limit allows.".to_owned()
+        }
     };
     advise(format!("Raise the limit of {} to {raised} and watch.", plain(&memcg.path)), why)
 }

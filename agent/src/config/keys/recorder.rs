@@ -28,6 +28,6 @@ pub(super) const DISK_BUDGET: Key = Key {
         range: Bytes::mib(1)..=Bytes::mib(1 << 10),
     },
     doc: "Disk for incidents; the oldest is deleted first, the newest stays.",
-    edges: "1MiB holds some ten: one has 50 to 300 KiB, at most 1 MiB.",
+    edges: "1MiB holds from three to some hundred: one has 4 to 300 KiB, at most 1 MiB.",
     who: "Nodes with small disks, or those who want a longer past.",
 };
