@@ -292,6 +292,7 @@ fn a_dead_destination_holds_up_neither_the_others_nor_the_agent_on_an_oom_kill()
         let told = kills_told(&hook, &ground.path(0));
         if told.is_empty() { Err(agent.log()) } else { Ok(()) }
     });
-    assert_eq!(agent.metric("plimsoll_notices_queued{destination=\"mute\"}"), 1.0);
+    // Kills by other tests wait there too.
+    assert!(agent.metric("plimsoll_notices_queued{destination=\"mute\"}") >= 1.0);
     assert_eq!(agent.terminate(), Some(0), "it ends although an answer is still awaited");
 }
