@@ -116,7 +116,7 @@ impl Ear {
     fn hear(&mut self, told: Told) {
         let figures = self.control.figures();
         // What comes without an agent is for those who do not read their own cgroup.
-        let level = if told.source == Source::Own { Level::None } else { level_of(told.overall) };
+        let level = if told.source == Source::Own { Level::None } else { told.overall };
         let unsaid = if level >= Level::Medium { figures.used_bytes / SHARE_UNSAID } else { 0 };
         let wanted = told.reclaim_bytes.map_or(unsaid, |bytes| bytes.0);
         let now = Instant::now();
@@ -142,19 +142,10 @@ impl Ear {
 fn say(control: &Control, word: &Word, figures: &Figures) {
     let stands = word.told.source != Source::Own;
     control.signal(Signal {
-        level: if stands { level_of(word.told.overall) } else { Level::None },
+        level: if stands { word.told.overall } else { Level::None },
         reclaim_bytes: word.owed(figures),
         deadline: word.told.deadline.saturating_sub(word.said.elapsed()),
     });
-}
-
-const fn level_of(level: plimsoll_pressure::Level) -> Level {
-    match level {
-        plimsoll_pressure::Level::None => Level::None,
-        plimsoll_pressure::Level::Low => Level::Low,
-        plimsoll_pressure::Level::Medium => Level::Medium,
-        plimsoll_pressure::Level::Critical => Level::Critical,
-    }
 }
 
 fn answer(figures: &Figures, freed: u64) -> Answer {

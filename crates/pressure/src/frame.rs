@@ -45,6 +45,26 @@ impl Level {
             Self::Critical => "critical",
         }
     }
+
+    /// One step worse.
+    #[must_use]
+    pub const fn raised(self) -> Self {
+        match self {
+            Self::None => Self::Low,
+            Self::Low => Self::Medium,
+            Self::Medium | Self::Critical => Self::Critical,
+        }
+    }
+
+    /// One step better.
+    #[must_use]
+    pub const fn lowered(self) -> Self {
+        match self {
+            Self::Critical => Self::Medium,
+            Self::Medium => Self::Low,
+            Self::Low | Self::None => Self::None,
+        }
+    }
 }
 
 impl std::fmt::Display for Level {
