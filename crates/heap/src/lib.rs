@@ -23,6 +23,7 @@
 
 pub mod memory;
 pub mod refusal;
+pub mod render;
 pub mod report;
 pub mod target;
 
