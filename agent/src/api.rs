@@ -1,7 +1,7 @@
 //! HTTP: the API, its OpenAPI document, the metrics, the probes and the web page.
 //!
-//! Everything shown comes from one [`Watch`]; nothing here reads the kernel, and only a silence
-//! changes the agent.
+//! Everything shown comes from one [`Watch`]; nothing here reads the kernel. Only a silence changes
+//! the agent, and only a heap report looks into a process; both have to be asked for rightly.
 //! Every request is bounded: in size, in time, in number at once; every error is an RFC 9457
 //! problem. There is no authentication yet, so [`check_bind`] refuses to leave the loopback
 //! unless told to, and the `Host` allow-list keeps web sites from reaching in by DNS rebinding.
@@ -15,6 +15,7 @@ mod page;
 mod probes;
 mod problem;
 mod query;
+mod reports;
 mod serve;
 mod silences;
 mod stall;
@@ -40,6 +41,7 @@ use problem::Problem;
 use prometheus_client::registry::Registry;
 use std::any::Any;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -58,7 +60,7 @@ const REQUESTS_MAX: usize = 64;
 const STREAMS_MAX: usize = 32;
 /// Until the response begins; a stream may then last.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
-/// Only a silence has a body, and a short one. Units: bytes.
+/// Only a silence and the wish for a report have a body, and a short one. Units: bytes.
 const BODY_BYTES_MAX: u64 = 16 * 1024;
 /// uPlot sets styles through the CSSOM, which `style-src 'self'` allows.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -73,6 +75,21 @@ pub struct ApiSettings {
     pub listen: SocketAddr,
     /// Whether silences may be made and ended.
     pub silences: bool,
+    /// Who may ask for heap reports.
+    pub heap: HeapPermission,
+}
+
+/// Who may have heap reports taken over HTTP, until the API knows users.
+#[derive(Clone, Debug, Default)]
+pub struct HeapPermission {
+    /// Without a token level 0 is taken: the API listens on a loopback address.
+    pub open: bool,
+    pub level_max: usize,
+    /// Holds the bearer token; read at each request, so that it can be replaced.
+    pub token_file: Option<PathBuf>,
+    /// What may be asked for at most.
+    pub max_pause: Duration,
+    pub window: Duration,
 }
 
 /// An address that others can reach, without anything that keeps them out.
@@ -105,6 +122,7 @@ struct Shared {
     metrics: Arc<Registry>,
     streams: Arc<Semaphore>,
     silences: bool,
+    heap: Arc<HeapPermission>,
 }
 
 /// Builds the service. It holds no task and no socket; [`serve`] gives it both.
@@ -114,6 +132,7 @@ pub fn router(watch: Arc<dyn Watch>, settings: ApiSettings) -> Router {
         watch,
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         silences: settings.silences,
+        heap: Arc::new(settings.heap.clone()),
     };
     let router = Router::from(documented()).merge(page::assets()).with_state(shared);
     bounded(router)
@@ -122,6 +141,7 @@ pub fn router(watch: Arc<dyn Watch>, settings: ApiSettings) -> Router {
         .layer(always(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(always(header::REFERRER_POLICY, "no-referrer"))
+        .layer(always(HeaderName::from_static("x-robots-tag"), "noindex, nofollow"))
         .layer(always(header::CACHE_CONTROL, "no-store"))
 }
 
@@ -146,6 +166,9 @@ fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(silences::destinations))
         .routes(routes!(incidents::incidents))
         .routes(routes!(incidents::incident))
+        .routes(routes!(reports::list, reports::make))
+        .routes(routes!(reports::compared))
+        .routes(routes!(reports::one))
         .routes(routes!(events::events))
 }
 

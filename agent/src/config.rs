@@ -54,6 +54,7 @@ pub struct Config {
     pub pressure: PressureConfig,
     pub routing: RoutingConfig,
     pub recorder: RecorderConfig,
+    pub reports: ReportsConfig,
     pub privacy: Privacy,
 }
 #[derive(Clone, Debug, PartialEq)]
@@ -133,6 +134,21 @@ pub struct RecorderConfig {
     pub pins_max: usize,
     pub incidents_max: usize,
     pub disk_budget: Bytes,
+}
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportsConfig {
+    pub enabled: bool,
+    /// Of anyone; the two below are not above it.
+    pub level_max: usize,
+    pub recorder_level: usize,
+    pub http_level_max: usize,
+    pub token_file: Option<PathBuf>,
+    pub max_pause: Duration,
+    pub window: Duration,
+    pub cooldown: Duration,
+    pub reports_max: usize,
+    pub disk_budget: Bytes,
+    pub ttl: Duration,
 }
 #[derive(Clone, Debug, PartialEq)]
 pub struct Privacy {
@@ -231,6 +247,19 @@ impl Default for Config {
                 pins_max: 32,
                 incidents_max: 200,
                 disk_budget: Bytes::mib(16),
+            },
+            reports: ReportsConfig {
+                enabled: true,
+                level_max: 0,
+                recorder_level: 0,
+                http_level_max: 0,
+                token_file: None,
+                max_pause: Duration::from_millis(200),
+                window: Duration::from_secs(10),
+                cooldown: Duration::from_secs(10),
+                reports_max: 200,
+                disk_budget: Bytes::mib(32),
+                ttl: Duration::from_secs(7 * 24 * 3600),
             },
             privacy: Privacy { cmdline: CmdlineMode::Redacted, redact: Vec::new() },
         }

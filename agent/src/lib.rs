@@ -30,6 +30,7 @@ pub mod history;
 pub mod pressure;
 pub mod recorder;
 pub mod replay;
+pub mod reports;
 pub mod route;
 pub mod sampler;
 pub mod sources;

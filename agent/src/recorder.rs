@@ -24,6 +24,7 @@ pub mod draft;
 pub mod foretold;
 mod growth;
 pub mod heap;
+mod inside;
 pub mod pins;
 mod ring;
 pub mod shelf;

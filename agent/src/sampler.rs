@@ -22,6 +22,7 @@ mod growers;
 mod health;
 mod hurry;
 mod incidents;
+mod inside;
 mod judging;
 mod kills;
 mod node;

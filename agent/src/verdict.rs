@@ -11,7 +11,7 @@ mod suspicion;
 
 pub use crate::detect::Params;
 pub use crate::forecast::Scratch;
-pub use facts::Facts;
+pub use facts::{Facts, Inside};
 pub use fuse::{Judged, judge};
 
 use crate::units::{Bytes, BytesPerSec, Limit};

@@ -6,11 +6,14 @@
 
 mod incident;
 pub mod pressure;
+mod report;
 mod routing;
 
 pub use incident::*;
+pub use report::*;
 pub use routing::{DestinationView, SilenceRequest, SilenceView};
 
+use crate::reports::{Declined, Ticket};
 use crate::route::silence::{SilenceRefused, Wish};
 use crate::target::{Target, TargetKind};
 use crate::units::{Bytes, BytesPerSec, Limit};
@@ -53,6 +56,15 @@ pub trait Watch: Send + Sync + 'static {
     /// One incident in full. The one call that may wait, for the disk: not for a thread that must
     /// not.
     fn incident(&self, id: &str) -> Option<std::sync::Arc<Incident>>;
+    /// Newest first.
+    fn reports(&self) -> Vec<ReportSummary>;
+    /// One heap report. May wait for the disk.
+    fn report(&self, id: &str) -> ReportFound;
+    /// Has a heap report taken, without waiting for it. None: there is no such process.
+    ///
+    /// # Errors
+    /// When it is not taken up.
+    fn take_report(&self, wish: &ReportRequest, peer: &str) -> Option<Result<Ticket, Declined>>;
     /// Events after number `after`, oldest first, as far as the ring still holds them.
     fn events_since(&self, after: u64) -> Vec<Event>;
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Event>;
@@ -438,6 +450,8 @@ pub enum EventKind {
     /// One or more kills by the kernel's OOM killer, of which an incident was written.
     Incident,
     Pressure,
+    /// A heap report was taken or refused: who asked, which process, how long it stood still.
+    Report,
 }
 
 /// One line of the event stream. `seq` grows by one and is the SSE id.
@@ -446,7 +460,8 @@ pub struct Event {
     pub seq: u64,
     pub at: String,
     pub event: EventKind,
-    /// A [`Verdict`], an [`AlertView`], an [`IncidentSummary`], or a [`pressure::PressureEvent`].
+    /// A [`Verdict`], an [`AlertView`], an [`IncidentSummary`], a [`pressure::PressureEvent`] or a
+    /// [`ReportSummary`].
     #[schema(value_type = Object)]
     pub data: serde_json::Value,
 }

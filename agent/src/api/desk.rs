@@ -1,5 +1,6 @@
 //! A test double of [`Watch`]: canned documents, hostile names among them, and a small event ring.
 
+use crate::reports::{Declined, Ticket};
 use crate::route::silence::{SilenceRefused, Silences, Wish};
 use crate::target::TargetKind;
 use crate::units::{Bytes, BytesPerSec, Limit};
@@ -263,6 +264,18 @@ impl Watch for Desk {
 
     fn incident(&self, id: &str) -> Option<Arc<Incident>> {
         Some(Arc::new(incident())).filter(|incident| incident.id == id)
+    }
+
+    fn reports(&self) -> Vec<ReportSummary> {
+        Vec::new()
+    }
+
+    fn report(&self, _: &str) -> ReportFound {
+        ReportFound::None
+    }
+
+    fn take_report(&self, _: &ReportRequest, _: &str) -> Option<Result<Ticket, Declined>> {
+        None
     }
 
     fn events_since(&self, after: u64) -> Vec<Event> {

@@ -133,6 +133,7 @@ fn frame(event: &Event) -> sse::Event {
         EventKind::Alert => "alert",
         EventKind::Incident => "incident",
         EventKind::Pressure => "pressure",
+        EventKind::Report => "report",
     };
     let frame = sse::Event::default().id(event.seq.to_string()).event(kind);
     // An Event is strings, numbers and a JSON value, which always serialise.

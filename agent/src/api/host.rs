@@ -88,6 +88,7 @@ mod tests {
             allowed_hosts: names.iter().map(ToString::to_string).collect(),
             listen: listen.parse().unwrap(),
             silences: false,
+            heap: crate::api::HeapPermission::default(),
         })
     }
 

@@ -31,6 +31,9 @@ pub(super) struct Problem {
     /// Everything wrong with the parameters, at most 20.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ParameterError>,
+    /// When it is worth asking again. Units: seconds.
+    #[serde(skip)]
+    retry_after_s: Option<u64>,
 }
 
 /// What is wrong with one parameter.
@@ -48,7 +51,8 @@ impl Problem {
         detail: impl Into<String>,
     ) -> Self {
         let (status, detail) = (status.as_u16(), detail.into());
-        Self { kind, title, status, detail, instance: String::new(), errors: Vec::new() }
+        let (instance, errors) = (String::new(), Vec::new());
+        Self { kind, title, status, detail, instance, errors, retry_after_s: None }
     }
 
     pub(super) fn parameters(mut errors: Vec<ParameterError>) -> Self {
@@ -92,6 +96,45 @@ impl Problem {
             StatusCode::NOT_FOUND,
             detail,
         )
+    }
+
+    pub(super) fn unknown_report(detail: impl Into<String>) -> Self {
+        Self::new(
+            "urn:plimsoll:problem:unknown-report",
+            "Unknown report",
+            StatusCode::NOT_FOUND,
+            detail,
+        )
+    }
+
+    /// The report was asked for rightly and could not be taken.
+    pub(super) fn report_refused(detail: impl Into<String>) -> Self {
+        Self::new(
+            "urn:plimsoll:problem:report-refused",
+            "Report refused",
+            StatusCode::CONFLICT,
+            detail,
+        )
+    }
+
+    pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(
+            "urn:plimsoll:problem:unauthorized",
+            "Token missing or wrong",
+            StatusCode::UNAUTHORIZED,
+            detail,
+        )
+    }
+
+    pub(super) fn too_soon(detail: impl Into<String>, retry_after_s: u64) -> Self {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let problem = Self::new("urn:plimsoll:problem:too-soon", "Too soon", status, detail);
+        Self { retry_after_s: Some(retry_after_s), ..problem }
+    }
+
+    pub(super) fn busy(detail: impl Into<String>) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new("urn:plimsoll:problem:busy", "Busy", status, detail)
     }
 
     pub(super) fn wrong_method() -> Self {
@@ -229,13 +272,18 @@ pub(super) async fn render(request: Request, next: Next) -> Response {
         None => return response,
     };
     problem.instance = instance;
+    let retry_after_s = problem.retry_after_s;
     let (status, body) = problem.into_body();
     let (mut parts, _) = response.into_parts();
     parts.status = status;
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        parts.headers.insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
+    let unavailable = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S);
+    if let Some(seconds) = retry_after_s.or(unavailable) {
+        parts.headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        parts.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     Response::from_parts(parts, body)
 }

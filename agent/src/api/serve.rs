@@ -1,16 +1,20 @@
 //! Connections: accepted up to a limit, timed, and drained on shutdown.
 
 use super::stall::Unstalled;
+use axum::http::Request;
 use axum::{Extension, Router};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tower::ServiceExt as _;
 
 /// Connections open at once; more wait in the kernel's backlog.
 const CONNECTIONS_MAX: usize = 256;
@@ -23,6 +27,10 @@ const HEADERS_MAX: usize = 64;
 const GRACE: Duration = Duration::from_secs(3);
 /// Before accepting again when it failed, which mostly is a lack of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
 
 /// Tells event streams that the server is shutting down.
 #[derive(Clone, Debug)]
@@ -52,8 +60,9 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(connection(stream, router.clone(), draining.clone()));
+                Ok((stream, peer)) => {
+                    let router = router.clone();
+                    connections.spawn(connection(stream, Peer(peer), router, draining.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -71,7 +80,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
 }
 
 /// Serves one connection. Its errors are the client's and are not worth a line in the log.
-async fn connection(stream: TcpStream, router: Router, mut draining: Draining) {
+async fn connection(stream: TcpStream, peer: Peer, router: Router, mut draining: Draining) {
     // Without it small responses may wait for an acknowledgement; with an error nothing is lost.
     let _ = stream.set_nodelay(true);
     let io = TokioIo::new(Unstalled::new(stream));
@@ -80,7 +89,11 @@ async fn connection(stream: TcpStream, router: Router, mut draining: Draining) {
         .header_read_timeout(HEAD_TIME)
         .max_headers(HEADERS_MAX)
         .max_buf_size(BUFFER_BYTES_MAX);
-    let mut served = pin!(http.serve_connection(io, TowerToHyperService::new(router)));
+    let service = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        request
+    });
+    let mut served = pin!(http.serve_connection(io, TowerToHyperService::new(service)));
     tokio::select! {
         _ = &mut served => return,
         () = Draining::begun(Some(&mut draining)) => {}

@@ -110,7 +110,7 @@ fn permitted(shared: &Shared) -> Result<(), Problem> {
     if shared.silences { Ok(()) } else { Err(Problem::forbidden(why)) }
 }
 
-fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let bare = given.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
     let json = bare.eq_ignore_ascii_case("application/json");
@@ -167,7 +167,7 @@ fn until(text: &str, now_ms: i64) -> Result<i64, String> {
 }
 
 /// Does what waits for the disk elsewhere than on the thread of all requests.
-async fn waiting<T: Send + 'static>(
+pub(super) async fn waiting<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Problem::internal())

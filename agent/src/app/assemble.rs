@@ -7,7 +7,9 @@ use crate::history::{History, HistoryParams};
 use crate::pressure::Service;
 use crate::recorder::shelf::read_checkpoint;
 use crate::recorder::{Checkpoint, Shelf, ShelfParams, Writer};
-use crate::sampler::{Health, Node, Sampler, State, monotonic};
+use crate::reports::take::{Discretion, take};
+use crate::reports::{Reports, ReportsParams};
+use crate::sampler::{Deep, Health, Node, Sampler, State, monotonic};
 use crate::sources::Roots;
 use crate::sources::cgroup::Layout;
 use crate::sources::connector::Connector;
@@ -57,16 +59,19 @@ pub fn assemble(config: Config, state_dir: Option<&Path>) -> Result<Sampler, Ass
     let descriptors = descriptors(&config, &mut health);
     let pressure = open_pressure(&config, &roots, cgroup_layout.clone(), clock, &mut health);
     let redactor = Redactor::new(&config.privacy.redact);
-    let deep =
-        crate::sampler::Deep::start(roots.clone(), redactor).map_err(AssembleError::Thread)?;
+    let reports = open_reports(&config, state_dir, &roots, clock).map_err(AssembleError::Thread)?;
+    let deep = Deep::start(roots.clone(), redactor, Some(Arc::clone(&reports)))
+        .map_err(AssembleError::Thread)?;
     let node = Node::new(host, &mut history, clock.now());
     let heard_from = heard_from(checkpoint.as_ref(), boot_id);
-    let black_box = Writer::start(Arc::clone(&shelf)).map_err(AssembleError::Thread)?;
+    let black_box = Writer::start(Arc::clone(&shelf), Some(Arc::clone(&reports)))
+        .map_err(AssembleError::Thread)?;
     let mut state = State::new(config, clock, node, history, cgroup_layout, health);
     state.counters.kept_fds_max = descriptors.kept;
     state.senses.most = descriptors.senses;
     state.pressure = pressure;
     state.shelf = shelf;
+    state.reports = Some(reports);
     if let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.boot_id == boot_id) {
         let pins = checkpoint.pins.into_iter();
         state.recorder.pins.restore(pins.filter_map(|record| record.into_pin()));
@@ -208,6 +213,26 @@ fn open_shelf(
     }
     health.ok("incidents", format!("{} kept in {}", shelf.len(), dir.display()));
     (Arc::new(shelf), read_checkpoint(dir))
+}
+
+/// Who takes heap reports, with those of earlier runs.
+fn open_reports(
+    config: &Config,
+    state_dir: Option<&Path>,
+    roots: &Roots,
+    clock: Clock,
+) -> std::io::Result<Arc<Reports>> {
+    let dir = state_dir.filter(|_| config.history.persist).map(Path::to_owned);
+    let params = ReportsParams { dir, config: config.reports.clone(), clock };
+    let discretion = Discretion::new(roots.clone(), &config.privacy);
+    let taker = Box::new(move |order: &_, before: Option<&_>, doing: &dyn Fn(&str)| {
+        take(order, before, &discretion, doing)
+    });
+    let (reports, notes) = Reports::start(params, taker)?;
+    for note in notes {
+        tracing::warn!(note, "heap reports on disk");
+    }
+    Ok(reports)
 }
 
 /// Where this state directory's interest in the kernel log begins: with the first run on this boot,

@@ -10,7 +10,7 @@ mod show;
 
 use super::assemble::assemble;
 use super::desk::Desk;
-use crate::api::{self, ApiSettings};
+use crate::api::{self, ApiSettings, HeapPermission};
 use crate::config::Config;
 use crate::sampler;
 use crate::sources::Roots;
@@ -116,7 +116,12 @@ async fn play(settings: DemoSettings, out: &mut impl Write) -> Result<bool, Demo
     let handle = sampler::start(sampler)?;
     let router = api::router(
         Arc::clone(&desk) as Arc<dyn crate::view::Watch>,
-        ApiSettings { allowed_hosts: Vec::new(), listen: address, silences: false },
+        ApiSettings {
+            allowed_hosts: Vec::new(),
+            listen: address,
+            silences: false,
+            heap: HeapPermission::default(),
+        },
     );
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(api::serve(listener, router, async move {

@@ -2,10 +2,12 @@
 
 mod node_view;
 mod pressure;
+mod reports;
 mod rows;
 mod series;
 
 use crate::clock::Stamp;
+use crate::reports::{Declined, Reports, Ticket};
 use crate::route::Routing;
 use crate::route::silence::{SilenceRefused, Wish};
 use crate::sampler::State as Shared;
@@ -13,7 +15,8 @@ use crate::target::{Target, TargetKind};
 use crate::verdict::{State, Verdict};
 use crate::view::{
     AlertView, CgroupView, DestinationView, Event, HealthView, Incident, IncidentSummary, NodeView,
-    OwnView, ProcessDetail, ProcessList, ProcessOrder, SeriesQuery, SeriesView, SilenceView, Watch,
+    OwnView, ProcessDetail, ProcessList, ProcessOrder, ReportFound, ReportRequest, ReportSummary,
+    SeriesQuery, SeriesView, SilenceView, Watch,
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -31,6 +34,10 @@ impl Desk {
     #[must_use]
     pub const fn new(state: Arc<Mutex<Shared>>, routing: Option<Arc<Routing>>) -> Self {
         Self { state, routing }
+    }
+
+    fn keeper(&self) -> Option<Arc<Reports>> {
+        self.state.lock().reports.clone()
     }
 }
 
@@ -120,6 +127,20 @@ impl Watch for Desk {
     fn incident(&self, id: &str) -> Option<Arc<Incident>> {
         let shelf = Arc::clone(&self.state.lock().shelf);
         shelf.read(id)
+    }
+
+    fn reports(&self) -> Vec<ReportSummary> {
+        self.keeper().map_or_else(Vec::new, |reports| reports.shelf().list())
+    }
+
+    fn report(&self, id: &str) -> ReportFound {
+        self.keeper().map_or(ReportFound::None, |reports| reports.shelf().find(id))
+    }
+
+    fn take_report(&self, wish: &ReportRequest, peer: &str) -> Option<Result<Ticket, Declined>> {
+        let reports = self.keeper()?;
+        let order = reports::order(&self.state, reports.config(), wish, peer)?;
+        Some(reports.order(order))
     }
 
     fn events_since(&self, after: u64) -> Vec<Event> {

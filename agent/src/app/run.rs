@@ -3,7 +3,7 @@
 use super::assemble::{AssembleError, assemble};
 use super::desk::Desk;
 use super::routing;
-use crate::api::{self, ApiSettings};
+use crate::api::{self, ApiSettings, HeapPermission};
 use crate::config::Config;
 use crate::sampler;
 use std::net::SocketAddr;
@@ -27,6 +27,18 @@ pub enum RunError {
     Start(std::io::Error),
     #[error("the sampler ended by a fault of its own; what it said is in the log")]
     SamplerEnded,
+}
+
+/// Who may ask for heap reports.
+fn heap_permission(config: &Config, listening: SocketAddr) -> HeapPermission {
+    let reports = &config.reports;
+    HeapPermission {
+        open: listening.ip().to_canonical().is_loopback(),
+        level_max: reports.http_level_max,
+        token_file: reports.token_file.clone(),
+        max_pause: reports.max_pause,
+        window: reports.window,
+    }
 }
 
 /// Runs the agent until SIGINT or SIGTERM.
@@ -53,6 +65,7 @@ pub fn run(
         let settings = ApiSettings {
             allowed_hosts: config.http.allowed_hosts.clone(),
             listen: address,
+            heap: heap_permission(&config, address),
             silences: address.ip().to_canonical().is_loopback() || config.alerts.remote_silences,
         };
         let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Start)?;

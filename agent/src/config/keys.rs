@@ -6,6 +6,7 @@
 
 pub mod pressure;
 mod recorder;
+mod reports;
 
 pub use super::field::{At, Field, Raw, Read};
 
@@ -382,6 +383,17 @@ pub static KEYS: &[Key] = &[
     recorder::PINS_MAX,
     recorder::INCIDENTS_MAX,
     recorder::DISK_BUDGET,
+    reports::ENABLED,
+    reports::LEVEL_MAX,
+    reports::RECORDER_LEVEL,
+    reports::HTTP_LEVEL_MAX,
+    reports::TOKEN_FILE,
+    reports::MAX_PAUSE,
+    reports::WINDOW,
+    reports::COOLDOWN,
+    reports::REPORTS_MAX,
+    reports::DISK_BUDGET,
+    reports::TTL,
     Key {
         path: "privacy.cmdline",
         flag: None,

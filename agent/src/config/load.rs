@@ -242,6 +242,19 @@ impl Loading {
             let what = "is above pressure.headroom_medium";
             self.contradiction("pressure.headroom_critical", "pressure.headroom_medium", what);
         }
+        let reports = &config.reports;
+        for (key, level) in [
+            ("reports.http_level_max", reports.http_level_max),
+            ("reports.recorder_level", reports.recorder_level),
+        ] {
+            if level > reports.level_max {
+                self.contradiction(key, "reports.level_max", "is above reports.level_max");
+            }
+        }
+        if reports.http_level_max > 0 && reports.token_file.is_none() {
+            let what = "lets processes be paused over HTTP: set reports.token_file as well";
+            self.contradiction("reports.http_level_max", "reports.token_file", what);
+        }
         if !config.http.listen.ip().to_canonical().is_loopback() && !config.http.insecure {
             let what = format!(
                 "{} can be reached by others and the API asks for no password: listen on a \

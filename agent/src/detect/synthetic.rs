@@ -155,6 +155,7 @@ pub(crate) fn run(run: &Run, mut memory: impl FnMut(f64) -> Option<Split>) -> Lo
             age: Duration::from_secs_f64(run.age_at_start_s + t),
             kernel: (run.kind == TargetKind::Cgroup).then_some(Bytes::ZERO),
             heap_in_use: None,
+            inside: None,
             psi_full_avg10: None,
         };
         let window = Some(history.window(series));

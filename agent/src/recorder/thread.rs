@@ -3,6 +3,7 @@
 use super::draft::{Checkpoint, Draft, More};
 use super::shelf::Shelf;
 use super::{compose, compose::finish};
+use crate::reports::Reports;
 use crate::view::{Aftermath, IncidentSummary};
 use std::io;
 use std::sync::Arc;
@@ -54,14 +55,14 @@ impl Writer {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn start(shelf: Arc<Shelf>) -> io::Result<Self> {
+    pub fn start(shelf: Arc<Shelf>, reports: Option<Arc<Reports>>) -> io::Result<Self> {
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         let (tell, outcomes) = channel();
         let own = Arc::clone(&shelf);
         let thread = std::thread::Builder::new()
             .name("plimsoll-record".into())
             .stack_size(512 * 1024)
-            .spawn(move || work(&own, &queue, &tell))?;
+            .spawn(move || work(&own, reports.as_deref(), &queue, &tell))?;
         Ok(Self { jobs: Some(jobs), outcomes, thread: Some(thread), shelf })
     }
 
@@ -107,10 +108,10 @@ impl Drop for Writer {
     }
 }
 
-fn work(shelf: &Shelf, jobs: &Receiver<Job>, tell: &Sender<Outcome>) {
+fn work(shelf: &Shelf, reports: Option<&Reports>, jobs: &Receiver<Job>, tell: &Sender<Outcome>) {
     for job in jobs {
         let (is_new, incident) = match job {
-            Job::Draft(draft) => (true, compose(*draft)),
+            Job::Draft(draft) => (true, with_reports(compose(*draft), reports)),
             Job::More(more) => match with_more(shelf, more) {
                 Some(incident) => (false, incident),
                 None => continue,
@@ -135,6 +136,17 @@ fn work(shelf: &Shelf, jobs: &Receiver<Job>, tell: &Sender<Outcome>) {
             return;
         }
     }
+}
+
+fn with_reports(
+    mut incident: crate::view::Incident,
+    reports: Option<&Reports>,
+) -> crate::view::Incident {
+    if let Some(reports) = reports {
+        super::inside::join(&mut incident, reports.shelf());
+        finish(&mut incident);
+    }
+    incident
 }
 
 fn with_more(shelf: &Shelf, more: More) -> Option<crate::view::Incident> {
@@ -187,7 +199,7 @@ mod tests {
     #[test]
     fn a_draft_becomes_an_incident_that_victims_and_aftermath_are_added_to() {
         let shelf = Arc::new(Shelf::in_memory());
-        let writer = Writer::start(Arc::clone(&shelf)).unwrap();
+        let writer = Writer::start(Arc::clone(&shelf), None).unwrap();
         let id = "20260101T000000Z-7".to_owned();
         let named = |pid| Victim { pid: Some(pid), by_group: true, ..Victim::default() };
         let incident = Incident {
@@ -228,7 +240,7 @@ mod tests {
             disk_budget: crate::units::Bytes::mib(1),
         };
         let shelf = Arc::new(Shelf::open(params).0);
-        let writer = Writer::start(Arc::clone(&shelf)).unwrap();
+        let writer = Writer::start(Arc::clone(&shelf), None).unwrap();
         let checkpoint = Checkpoint {
             schema: super::super::draft::CHECKPOINT_SCHEMA.into(),
             heard_ms: 5,

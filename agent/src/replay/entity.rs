@@ -140,6 +140,7 @@ fn facts_of(row: &Row<'_>, split: Split, now: Stamp) -> Facts {
         age: now.since(FIRST_SEEN),
         kernel: None,
         heap_in_use: row.heap_in_use,
+        inside: None,
         psi_full_avg10: None,
     }
 }

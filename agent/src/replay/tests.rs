@@ -154,6 +154,7 @@ fn by_hand(series: &[(f64, f64)], limit: Bytes) -> Vec<(f64, bool)> {
             age: Duration::from_secs_f64(at),
             kernel: None,
             heap_in_use: None,
+            inside: None,
             psi_full_avg10: None,
         };
         let was = memory.state >= State::LeakSuspected;

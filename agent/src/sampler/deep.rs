@@ -7,6 +7,7 @@
 
 use crate::clock::Stamp;
 use crate::recorder::heap::heap_report;
+use crate::reports::Reports;
 use crate::sources::cgroup::{Layout, read_memory_stat};
 use crate::sources::process::{
     Mappings, Redactor, SmapsRollup, read_cmdline, read_smaps, read_smaps_rollup,
@@ -43,6 +44,7 @@ pub struct Probe {
     pub at: Stamp,
     /// The process to look into, and whether its mappings may be walked within the stall budget.
     pub process: Option<(ProcessId, bool)>,
+    pub comm: Option<String>,
     pub cgroup: Option<(Arc<Layout>, String)>,
 }
 
@@ -64,17 +66,23 @@ pub struct Deep {
 }
 
 impl Deep {
-    /// Starts the reader.
+    /// Starts the reader. What it looks into is looked into by `reports` as well.
     ///
     /// # Errors
     /// When the thread cannot be made.
-    pub fn start(roots: Roots, redactor: Redactor) -> std::io::Result<Self> {
+    pub fn start(
+        roots: Roots,
+        redactor: Redactor,
+        reports: Option<Arc<Reports>>,
+    ) -> std::io::Result<Self> {
         let (asks, questions) = sync_channel(QUEUE_MAX);
         let (tell, answers) = channel();
-        std::thread::Builder::new()
-            .name("plimsoll-deep".into())
-            .stack_size(256 * 1024)
-            .spawn(move || answer_all(&roots, &redactor, &questions, &tell))?;
+        std::thread::Builder::new().name("plimsoll-deep".into()).stack_size(256 * 1024).spawn(
+            move || {
+                let reader = Reader { roots, redactor, reports };
+                reader.answer_all(&questions, &tell);
+            },
+        )?;
         Ok(Self { asks, answers, pending: 0 })
     }
 
@@ -103,34 +111,47 @@ impl Deep {
     }
 }
 
-fn answer_all(roots: &Roots, redactor: &Redactor, asks: &Receiver<Ask>, tell: &Sender<Answer>) {
-    for ask in asks {
-        let answer = match ask {
-            Ask::Cmdline(id) => Answer::Cmdline(id, read_cmdline(roots, id, redactor)),
-            Ask::Smaps(id) => Answer::Smaps(id, read_smaps_rollup(roots, id)),
-            Ask::Evidence(probe) => Answer::Evidence(Box::new(find_out(roots, *probe))),
-        };
-        if tell.send(answer).is_err() {
-            return;
-        }
-    }
+struct Reader {
+    roots: Roots,
+    redactor: Redactor,
+    reports: Option<Arc<Reports>>,
 }
 
-fn find_out(roots: &Roots, probe: Probe) -> Findings {
-    let (mut mappings, mut smaps, mut smaps_error) = (None, None, None);
-    if let Some((id, true)) = probe.process {
-        match read_smaps(roots, id) {
-            Ok((kinds, sums)) => (mappings, smaps) = (Some(kinds), Some(sums)),
-            // Too many mappings to be listed: their sums are cheaper.
-            Err(ReadError::Io { .. }) => match read_smaps_rollup(roots, id) {
-                Ok(sums) => smaps = Some(sums),
-                Err(what) => smaps_error = Some(what),
-            },
-            Err(what) => smaps_error = Some(what),
+impl Reader {
+    fn answer_all(&self, asks: &Receiver<Ask>, tell: &Sender<Answer>) {
+        let roots = &self.roots;
+        for ask in asks {
+            let answer = match ask {
+                Ask::Cmdline(id) => Answer::Cmdline(id, read_cmdline(roots, id, &self.redactor)),
+                Ask::Smaps(id) => Answer::Smaps(id, read_smaps_rollup(roots, id)),
+                Ask::Evidence(probe) => Answer::Evidence(Box::new(self.find_out(*probe))),
+            };
+            if tell.send(answer).is_err() {
+                return;
+            }
         }
     }
-    let cgroup = probe.cgroup.as_ref();
-    let memory_stat = cgroup.and_then(|(layout, path)| read_memory_stat(layout, path).ok());
-    let heap_report = probe.process.and_then(|(id, _)| heap_report(id, probe.stage));
-    Findings { probe, mappings, smaps, smaps_error, memory_stat, heap_report }
+
+    fn find_out(&self, probe: Probe) -> Findings {
+        let roots = &self.roots;
+        let (mut mappings, mut smaps, mut smaps_error) = (None, None, None);
+        if let Some((id, true)) = probe.process {
+            match read_smaps(roots, id) {
+                Ok((kinds, sums)) => (mappings, smaps) = (Some(kinds), Some(sums)),
+                // Too many mappings to be listed: their sums are cheaper.
+                Err(ReadError::Io { .. }) => match read_smaps_rollup(roots, id) {
+                    Ok(sums) => smaps = Some(sums),
+                    Err(what) => smaps_error = Some(what),
+                },
+                Err(what) => smaps_error = Some(what),
+            }
+        }
+        let cgroup = probe.cgroup.as_ref();
+        let memory_stat = cgroup.and_then(|(layout, path)| read_memory_stat(layout, path).ok());
+        // A process that may not be walked within the stall budget is not reported on either.
+        let heap_report = probe.process.filter(|(_, may_walk)| *may_walk).and_then(|(id, _)| {
+            heap_report(self.reports.as_deref(), id, probe.comm.clone(), probe.stage)
+        });
+        Findings { probe, mappings, smaps, smaps_error, memory_stat, heap_report }
+    }
 }

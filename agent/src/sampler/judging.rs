@@ -29,6 +29,7 @@ pub fn judge_process(state: &mut State, index: u32, now: Stamp) {
         age: now.since(state.started_at(known.id)),
         kernel: None,
         heap_in_use: None,
+        inside: known.inside,
         psi_full_avg10: None,
     };
     let target = known.target();
@@ -50,6 +51,7 @@ pub fn judge_cgroup(state: &mut State, index: u32, now: Stamp) {
         age: now.since(cgroup.seen_at),
         kernel: cgroup.usage.as_ref().and_then(|u| u.kernel),
         heap_in_use: None,
+        inside: None,
         psi_full_avg10: psi.map(|line| line.avg10),
     };
     let target = cgroup.target();
@@ -70,6 +72,7 @@ pub fn judge_workload(state: &mut State, index: u32, now: Stamp) {
         age: now.since(workload.seen_at),
         kernel: None,
         heap_in_use: None,
+        inside: None,
         psi_full_avg10: None,
     };
     let target = workload.target();
@@ -92,6 +95,7 @@ pub fn judge_node(state: &mut State, now: Stamp) {
         age: now.since(Stamp(0)),
         kernel: meminfo.and_then(|m| m.s_unreclaim()),
         heap_in_use: None,
+        inside: None,
         psi_full_avg10: psi.map(|line| line.avg10),
     };
     settle(state, None, &Target::Node, &facts, now);

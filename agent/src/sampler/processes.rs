@@ -8,6 +8,7 @@ use crate::history::History;
 use crate::sources::process::{Details, Identity, Kept, SmapsRollup, Statm};
 use crate::target::{ProcessId, Target};
 use crate::units::{Bytes, Pages};
+use crate::verdict::Inside;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -50,6 +51,8 @@ pub struct Facts {
     pub smaps: Option<Box<SmapsRollup>>,
     pub smaps_note: Option<Box<str>>,
     pub smaps_at: Option<Stamp>,
+    /// What the newest heap report says.
+    pub inside: Option<Inside>,
     pub standing: Standing,
 }
 
@@ -143,6 +146,7 @@ impl Processes {
             smaps: None,
             smaps_note: None,
             smaps_at: None,
+            inside: None,
             standing: Standing::default(),
         };
         let track = Track::new(series, now);

@@ -119,6 +119,7 @@ impl Run {
         let taken = evidence(state, &target, stage, process, note, now);
         let cgroup = cgroup_of(state, &target).and_then(|at| state.cgroups.get(at));
         let path = cgroup.map(|cgroup| cgroup.path.to_string());
+        let comm = taken.comm.clone();
         let Some(pin) = state.recorder.pins.get_mut(&target) else { return };
         pin.add_evidence(now, taken);
         let cgroup = state.cgroup_layout.clone().zip(path);
@@ -129,6 +130,7 @@ impl Run {
             stage,
             at: now,
             process,
+            comm,
             cgroup,
         })));
     }

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::history::{History, SeriesId, Split};
 use crate::pressure::Service;
 use crate::recorder::{Recorder, Shelf};
+use crate::reports::Reports;
 use crate::route::Bell;
 use crate::sources::cgroup::Layout;
 use crate::target::ProcessId;
@@ -131,6 +132,8 @@ pub struct State {
     pub recorder: Recorder,
     /// The incidents; the recorder's thread puts them up.
     pub shelf: Arc<Shelf>,
+    /// Who takes heap reports; None where nobody does.
+    pub reports: Option<Arc<Reports>>,
 }
 
 impl State {
@@ -170,6 +173,7 @@ impl State {
             scratch: Scratch::default(),
             recorder: Recorder::new(config.recorder.pins_max),
             shelf: Arc::new(Shelf::in_memory()),
+            reports: None,
             config,
         }
     }

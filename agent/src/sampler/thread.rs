@@ -7,7 +7,7 @@ use super::senses::{MESSAGES_MAX, Message, Senses};
 use super::state::State;
 use super::sweep::{Readers, sweep};
 use super::wheel::{Due, Tick};
-use super::{judging, pressing};
+use super::{inside, judging, pressing};
 use crate::clock::Stamp;
 use crate::history::persist::Journal;
 use crate::recorder::Writer;
@@ -228,6 +228,9 @@ impl Run {
         }
         // Before the last flush: whoever speaks now speaks to nobody.
         self.senses = None;
+        if let Some(reports) = &self.sampler.state.lock().reports {
+            reports.stop();
+        }
         let shared = Arc::clone(&self.sampler.state);
         let mut state = shared.lock();
         let now = state.clock.now();
@@ -278,6 +281,7 @@ impl Run {
             super::incidents::aftermath(state, now);
             self.record(state, now);
             self.incident_health(state);
+            inside::hear(state, now);
             self.expire_alerts(state, now);
             pressing::second(state, now);
             Self::descriptor_health(state);

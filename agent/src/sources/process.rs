@@ -31,7 +31,7 @@ mod text;
 
 pub use cgroup::{CgroupPaths, read_cgroup};
 pub use cmdline::Redactor;
-pub use deep::{read_cmdline, read_smaps, read_smaps_rollup};
+pub use deep::{read_arguments, read_cmdline, read_smaps, read_smaps_rollup};
 pub use details::{Details, read_details};
 pub use identity::{Identity, read_identity};
 pub use kept::{Kept, read_stat_rss, read_statm_at};

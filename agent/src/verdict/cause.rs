@@ -5,8 +5,9 @@
 //! of the growth; the more specific rule is asked first. Without a report of the heap, off-heap
 //! memory and fragmentation cannot be told from a heap leak and are not claimed.
 
-use super::Cause;
 use super::album::Snapshot;
+use super::{Cause, Inside};
+use crate::clock::Stamp;
 use crate::detect::demand;
 use crate::units::Bytes;
 
@@ -16,6 +17,8 @@ const MAIN_SHARE: f64 = 0.5;
 const FLAT_SHARE: f64 = 0.2;
 /// A rise with a drift above this is as even as leaks are. It is at most √8.
 const EVEN: f64 = 1.6;
+/// A report of the inside that is less sure of its cause decides nothing.
+const SURE: f64 = 0.5;
 /// What one more thread or descriptor can plausibly cost. Units: bytes.
 const THREAD_BYTES: std::ops::Range<f64> = 4_096.0..16_777_216.0;
 const FD_BYTES: std::ops::Range<f64> = 128.0..1_048_576.0;
@@ -85,6 +88,22 @@ pub(super) fn cause(then: &Snapshot, now: &Snapshot, drift: f64) -> Cause {
     }
 }
 
+/// The cause after a look inside, where there was one since the onset that is sure enough.
+///
+/// A report stays what it is until a newer one replaces it, so the cause does not waver with it.
+/// What the kernel itself told of, threads or shared memory, stands against any report.
+pub(super) fn after_a_look(outside: Cause, onset: Stamp, inside: Option<&Inside>) -> Cause {
+    use Cause::{CacheFill, Fragmentation, HeapLeak, OffHeap, RetainedGrowth, Unknown};
+    let open = matches!(
+        outside,
+        HeapLeak | RetainedGrowth | Fragmentation | OffHeap | CacheFill | Unknown
+    );
+    let telling = |c: Cause| matches!(c, HeapLeak | RetainedGrowth | Fragmentation | OffHeap);
+    let told = inside
+        .filter(|inside| inside.at >= onset && inside.confidence >= SURE && telling(inside.cause));
+    told.filter(|_| open).map_or(outside, |inside| inside.cause)
+}
+
 /// Resident memory grew and the heap in use did not. If most of what is resident lies outside the
 /// heap the growth does too; else the heap holds on to what it freed.
 fn fragmented_or_off_heap(then: &Snapshot, now: &Snapshot) -> Cause {
@@ -123,6 +142,21 @@ mod tests {
     #[test]
     fn uneven_growth_of_anonymous_memory_is_retained_and_not_called_a_leak() {
         assert_eq!(cause(&snapshot(100, None), &snapshot(200, None), 1.3), Cause::RetainedGrowth);
+    }
+
+    #[test]
+    fn a_look_inside_decides_what_cannot_be_seen_from_outside() {
+        let look = |outside, cause, confidence, at| {
+            after_a_look(outside, Stamp(100), Some(&Inside { cause, confidence, at: Stamp(at) }))
+        };
+        let leak = Cause::HeapLeak;
+        assert_eq!(look(leak, Cause::Fragmentation, 0.9, 150), Cause::Fragmentation);
+        assert_eq!(look(Cause::RetainedGrowth, leak, 0.9, 100), leak);
+        assert_eq!(look(leak, Cause::Fragmentation, 0.3, 150), leak, "not sure");
+        assert_eq!(look(leak, Cause::Fragmentation, 0.9, 50), leak, "before the growth");
+        assert_eq!(look(leak, Cause::Unknown, 0.9, 150), leak, "says nothing");
+        assert_eq!(look(Cause::Threads, leak, 0.9, 150), Cause::Threads, "the kernel's word");
+        assert_eq!(after_a_look(leak, Stamp(0), None), leak);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the judgement of a target needs besides its history.
 
+use super::Cause;
+use crate::clock::Stamp;
 use crate::target::TargetKind;
 use crate::units::{Bytes, Limit};
 use std::time::Duration;
@@ -25,6 +27,18 @@ pub struct Facts {
     /// What the program holds of its heap, where its runtime or a recording of it says so: the rest
     /// of what is resident was freed and not given back.
     pub heap_in_use: Option<Bytes>,
+    /// What the newest report of the inside of the process says.
+    pub inside: Option<Inside>,
     /// Share of the last ten seconds in which all tasks stalled on memory. Units: percent.
     pub psi_full_avg10: Option<f64>,
+}
+
+/// What a heap report found to be the cause.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Inside {
+    pub cause: Cause,
+    /// 0…1
+    pub confidence: f64,
+    /// When it was taken.
+    pub at: Stamp,
 }

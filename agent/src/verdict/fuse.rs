@@ -12,7 +12,7 @@
 //! judgement completed. Input: readings and [`Facts`].
 
 use super::album::{Album, Snapshot};
-use super::cause::cause;
+use super::cause::{after_a_look, cause};
 use super::outlook::Outlook;
 use super::suspicion::{Candidate, Suspicion};
 use super::{Cause, Eta, Evidence, Facts, Opinion, State};
@@ -275,8 +275,11 @@ fn suspected(
     let onset = Stamp((suspicion.onset * 1000.0) as i64);
     memory.cause = match watched.album.at(onset) {
         _ if suspicion.kills > 0 => Cause::RestartLoop,
-        Some(then) => cause(then, newest, suspicion.drift),
-        None => Cause::Unknown,
+        Some(then) => {
+            let outside = cause(then, newest, suspicion.drift);
+            after_a_look(outside, onset, facts.inside.as_ref())
+        }
+        None => after_a_look(Cause::Unknown, onset, facts.inside.as_ref()),
     };
     Opinion {
         state: memory.state,
@@ -393,6 +396,7 @@ fn evidence(suspicion: &Suspicion, facts: &Facts, now: Stamp) -> Vec<Evidence> {
     all.extend(facts.open_fds.map(|n| fact("open_fds", n as f64, "{fd}")));
     all.extend(facts.kernel.map(|b| fact("kernel_memory", b.as_f64(), "By")));
     all.extend(facts.heap_in_use.map(|b| fact("heap_in_use", b.as_f64(), "By")));
+    all.extend(facts.inside.map(|i| fact("heap_report_confidence", i.confidence, "1")));
     all.extend(facts.unreclaimable.map(|b| fact("unreclaimable", b.as_f64(), "By")));
     all.extend(facts.psi_full_avg10.map(|p| fact("memory_stall_full_avg10", p, "%")));
     if facts.restarts > 0 {

@@ -4,7 +4,7 @@
 //! served as it is. `docs/incidents.md` explains each field. Bytes are bytes, times are seconds
 //! unless the name says otherwise, wall times are RFC 3339 UTC; what is not known is null.
 
-use super::PsiView;
+use super::{PsiView, ReportSummary};
 use crate::units::{Bytes, BytesPerSec, Limit};
 use crate::verdict::{Cause, Eta, State, Verdict};
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,9 @@ pub struct Incident {
     pub verdict: Option<Verdict>,
     /// What was collected when the target became suspect, and again before its limit.
     pub evidence: Vec<EvidenceTaken>,
+    /// Heap reports that were taken before the kill, and what changed between the first and the last
+    /// of one process; null where none was taken.
+    pub heap: Option<HeapEvidence>,
     /// Pressure signals of the quarter hour before the kill, and what was answered.
     pub pressure: Vec<PressureNote>,
     /// What was left some seconds later; null until then.
@@ -273,6 +276,17 @@ pub struct EvidenceTaken {
     pub psi: Option<PsiView>,
     /// The id of a heap report, where one was taken.
     pub heap_report: Option<String>,
+}
+
+/// What was seen inside a suspect before the kill.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct HeapEvidence {
+    /// Oldest first; in full by their ids, as long as they are kept.
+    pub reports: Vec<ReportSummary>,
+    /// What changed from the first report of a process to its last one.
+    #[schema(value_type = Option<Object>)]
+    pub diff: Option<serde_json::Value>,
 }
 
 /// One pressure signal and what came back.

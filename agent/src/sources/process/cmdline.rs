@@ -59,23 +59,35 @@ impl Redactor {
     /// not look like one.
     #[must_use]
     pub fn redact(&self, cmdline: &[u8]) -> String {
+        let (arguments, cut) = self.arguments(cmdline);
+        shorten(arguments.join(" "), cut)
+    }
+
+    /// The same as one text for each argument; what is left out is marked by an ellipsis behind.
+    #[must_use]
+    pub fn redact_list(&self, cmdline: &[u8]) -> Vec<String> {
+        let (mut arguments, cut) = self.arguments(cmdline);
+        if cut {
+            arguments.push(CUT.to_owned());
+        }
+        arguments
+    }
+
+    fn arguments(&self, cmdline: &[u8]) -> (Vec<String>, bool) {
         let (cmdline, cut) = cut_to_whole_words(cmdline);
-        let mut line = String::new();
+        let mut shown = Vec::new();
         let mut announced = Announced::Nothing;
         for argument in cmdline.split(|&byte| byte == 0).filter(|arg| !arg.is_empty()) {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            match announced {
-                Announced::Nothing => line.push_str(&self.redact_argument(argument)),
-                Announced::Secret => line.push_str(HIDDEN),
-                Announced::User => line.push_str(&user_only(self.redact_argument(argument))),
-            }
+            shown.push(match announced {
+                Announced::Nothing => self.redact_argument(argument),
+                Announced::Secret => HIDDEN.to_owned(),
+                Announced::User => user_only(self.redact_argument(argument)),
+            });
             // A hidden argument is looked at as well: it may itself announce one more.
             let last = argument.trim_ascii_end().rsplit(u8::is_ascii_whitespace).next();
             announced = self.announced_by(last.unwrap_or_default());
         }
-        shorten(line, cut)
+        (shown, cut)
     }
 
     fn redact_argument(&self, argument: &[u8]) -> String {

@@ -33,6 +33,20 @@ pub fn read_cmdline(
     Ok(redactor.redact(&bytes))
 }
 
+/// [`read_cmdline`], as one text for each argument.
+///
+/// # Errors
+/// As [`read_cmdline`].
+pub fn read_arguments(
+    roots: &Roots,
+    id: ProcessId,
+    redactor: &Redactor,
+) -> Result<Vec<String>, ReadError> {
+    let (dir, _) = PidDir::open_same(roots, id)?;
+    let bytes = dir.read_head(c"cmdline", cmdline::CMDLINE_MAX + 1)?;
+    Ok(redactor.redact_list(&bytes))
+}
+
 /// Reads `smaps_rollup` of the process `id`.
 ///
 /// Cost: 27 µs for a small process, and 2.6 ms per GiB of resident memory, during which the target
