@@ -9,6 +9,7 @@ mod explain;
 mod generate;
 mod leaks;
 mod replay;
+mod report;
 mod route;
 mod settings;
 mod text;
@@ -19,6 +20,7 @@ pub use explain::ExplainArgs;
 pub use generate::{GenerateArgs, What};
 pub use leaks::LeaksArgs;
 pub use replay::ReplayArgs;
+pub use report::{DiffArgs, DiffFormat, ReportArgs, ReportCommand, ReportFormat};
 pub use route::{RouteArgs, RouteCommand, TestArgs, WhoArgs};
 pub use settings::{CheckArgs, RunArgs};
 pub use top::TopArgs;
@@ -75,6 +77,7 @@ Examples:
   plimsoll leaks                      what is leaking, most urgent first
   plimsoll leaks --json | jq .        the same for programs
   plimsoll explain-oom                why the kernel killed last, and what to do
+  plimsoll report 4242                what the heap of a process holds, and what is leaked
   plimsoll replay trace.csv.gz        what it would have said of recorded usage
   plimsoll doctor                     what can be seen on this machine, and what would give more
   plimsoll route test pager           send a test notice, and see what comes back
@@ -125,6 +128,8 @@ pub enum Tool {
     Explain(ExplainArgs),
     /// Check what the agent can see on this machine, and say what would give more
     Doctor(DoctorArgs),
+    /// Look into the heap of a running process: what it holds, what is leaked, what is only free
+    Report(ReportArgs),
     /// Run the detector over a recorded trace and write what it would have said
     Replay(ReplayArgs),
     /// Check a configuration file and tell everything that is wrong with it
@@ -188,6 +193,8 @@ pub(crate) enum Failure {
     #[error("{0}")]
     Incident(String),
     #[error("{0}")]
+    Report(String),
+    #[error("{0}")]
     Json(#[from] serde_json::Error),
 }
 
@@ -199,6 +206,7 @@ pub fn execute(tool: Tool, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
         Tool::Leaks(args) => leaks::leaks(&args, out),
         Tool::Explain(args) => explain::explain(&args, env, out),
         Tool::Doctor(args) => doctor::doctor(&args, env, out),
+        Tool::Report(args) => report::report(&args, env, out, err),
         Tool::Replay(args) => replay::run(&args, out, err),
         Tool::CheckConfig(args) => settings::check(&args, env, out),
         Tool::PrintConfig(args) => settings::print(&args, env, out),

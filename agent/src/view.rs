@@ -435,6 +435,7 @@ pub struct OwnView {
     /// Kills of which no incident could be made.
     pub incidents_dropped_total: u64,
     pub incident_write_failures_total: u64,
+    pub reports: ReportFigures,
     /// Targets whose history is pinned.
     pub pins: usize,
     pub pins_refused_total: u64,

@@ -8,6 +8,8 @@ import { hull } from "./app/hull.js";
 import { incidentPage, incidentsPage } from "./app/incident.js";
 import { alertsPage, eventsPage } from "./app/log.js";
 import { pressurePanel } from "./app/pressure.js";
+import { diffPage } from "./app/report-diff.js";
+import { reportPage, reportsPage } from "./app/report.js";
 import { LIMIT, TABS, agentSort, table } from "./app/table.js";
 import { targetPage } from "./app/target.js";
 import { SUSPECT_STATES } from "./app/words.js";
@@ -26,6 +28,7 @@ const data = {
   verdicts: { workload: [], cgroup: [], process: [] },
   alerts: [],
   incidents: [],
+  reports: [],
   cgroups: [],
   processes: [],
   total: 0,
@@ -62,6 +65,9 @@ const READERS = {
   incidents: async () => {
     data.incidents = list(await get("incidents"));
   },
+  reports: async () => {
+    data.reports = list(await get("reports"));
+  },
   cgroups: async () => {
     data.cgroups = list(await get("cgroups"));
   },
@@ -97,6 +103,16 @@ function pageOf(route) {
   if (name === "alerts") return { nav: "alerts", title: "Alerts", ...alertsPage(pressurePanel()) };
   if (name === "events") return { nav: "events", title: "Events", ...eventsPage() };
   if (name === "incidents") return { nav: "incidents", title: "Incidents", ...incidentsPage() };
+  if (name === "reports") return { nav: "reports", title: "Heap reports", ...reportsPage() };
+  if ((name === "report" || name === "diff") && id) {
+    try {
+      const [one, other] = [id, range ?? ""].map(decodeURIComponent);
+      const found = name === "report" ? reportPage(one) : diffPage(one, other);
+      return { nav: "reports", title: `Heap report ${one}`, ...found };
+    } catch {
+      /* a broken address: show the list */
+    }
+  }
   if ((name === "target" || name === "incident") && id) {
     try {
       const target = decodeURIComponent(id);

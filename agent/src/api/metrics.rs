@@ -6,6 +6,7 @@
 mod destinations;
 mod own;
 mod pressure;
+mod reports;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -69,6 +70,7 @@ impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut sheet = Sheet(encoder);
         own::write(&mut sheet, &self.0.own())?;
+        reports::write(&mut sheet, &self.0.own().reports)?;
         own::write_sources(&mut sheet, &self.0.health())?;
         pressure::write(&mut sheet, &self.0.pressure())?;
         destinations::write(&mut sheet, &self.0.destinations(), self.0.silences().len())?;

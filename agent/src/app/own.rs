@@ -1,9 +1,10 @@
 //! The agent's own cost, as it reports it of itself.
 
+use crate::reports::Reports;
 use crate::sampler::State;
 use crate::sources::process::statm;
 use crate::units::Bytes;
-use crate::view::OwnView;
+use crate::view::{OwnView, ReportFigures};
 use rustix::time::{ClockId, clock_gettime};
 use tikv_jemalloc_ctl::{epoch, stats};
 
@@ -50,9 +51,26 @@ pub(super) fn own(state: &State) -> OwnView {
         incidents_total: state.recorder.counters.incidents,
         incidents_dropped_total: state.recorder.counters.dropped,
         incident_write_failures_total: state.recorder.counters.write_failures,
+        reports: state.reports.as_deref().map(reports).unwrap_or_default(),
         pins: state.recorder.pins.len(),
         pins_refused_total: state.recorder.counters.pins_refused,
         first_sweep_seconds: state.ready_at.map(|at| at.since(state.started).as_secs_f64()),
+    }
+}
+
+fn reports(keeper: &Reports) -> ReportFigures {
+    let counts = keeper.counts();
+    let levels = (0..).zip(counts.taken).map(|(level, n): (u8, u64)| (level.to_string(), n));
+    ReportFigures {
+        taken_total: levels.collect(),
+        refused_total: counts.refused,
+        declined_total: counts.declined,
+        seconds_total: counts.seconds,
+        pause_seconds_total: counts.pause_seconds,
+        kept: keeper.shelf().len(),
+        kept_bytes: Bytes(keeper.shelf().bytes()),
+        deleted_total: counts.shelf.deleted,
+        write_failures_total: counts.shelf.write_failures,
     }
 }
 

@@ -46,12 +46,19 @@ pub(super) fn generate(
 fn man(mut command: clap::Command, out: &mut dyn Write) -> Result<(), Failure> {
     command.build();
     clap_mangen::Man::new(command.clone()).render(out)?;
+    below("PLIMSOLL", &command, out)
+}
+
+/// The sections of each command below `command`, and of those below it.
+fn below(name: &str, command: &clap::Command, out: &mut dyn Write) -> Result<(), Failure> {
     for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        let name = format!("{name} {}", sub.get_name().to_uppercase());
         let page = clap_mangen::Man::new(sub.clone());
-        writeln!(out, ".SH PLIMSOLL {}", sub.get_name().to_uppercase())?;
+        writeln!(out, ".SH {name}")?;
         page.render_synopsis_section(out)?;
         page.render_description_section(out)?;
         page.render_options_section(out)?;
+        below(&name, sub, out)?;
     }
     Ok(())
 }

@@ -14,3 +14,9 @@ pub fn document(_before: &Report, _now: &Report) -> Value {
 pub fn text(_before: &Report, _now: &Report) -> String {
     String::new()
 }
+
+/// What a difference says, a line each, most important first.
+#[must_use]
+pub fn lines(_diff: &Value) -> Vec<String> {
+    Vec::new()
+}

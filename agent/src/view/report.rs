@@ -6,6 +6,7 @@ use super::Stage;
 use crate::units::Bytes;
 use plimsoll_heap::Report;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -108,6 +109,26 @@ pub struct ReportRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReportMade {
     pub id: String,
+}
+
+/// What the taking of reports came to since the agent started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct ReportFigures {
+    /// By level.
+    pub taken_total: BTreeMap<String, u64>,
+    pub refused_total: u64,
+    /// Not taken up: too many or too soon.
+    pub declined_total: u64,
+    /// Units: seconds spent taking them.
+    pub seconds_total: f64,
+    /// Units: seconds for which processes stood still.
+    pub pause_seconds_total: f64,
+    pub kept: usize,
+    pub kept_bytes: Bytes,
+    /// To keep to number, bytes and age.
+    pub deleted_total: u64,
+    pub write_failures_total: u64,
 }
 
 /// A report that was looked for.

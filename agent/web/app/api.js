@@ -22,7 +22,17 @@ export async function get(path, parameters = {}) {
     Object.entries(parameters).filter(([, value]) => value !== undefined),
   );
   const url = `api/v1/${path}${query.size ? `?${query}` : ""}`;
-  const { response, body } = await read(url);
+  return sound(url, await read(url));
+}
+
+/** Sends one document and reads the answer. Throws `Problem` or `Unreachable`. */
+export async function post(path, document) {
+  const url = `api/v1/${path}`;
+  const sent = { method: "POST", body: JSON.stringify(document), type: "application/json" };
+  return sound(url, await read(url, sent));
+}
+
+function sound(url, { response, body }) {
   if (!response.ok) {
     const title = typeof body?.title === "string" ? body.title : `HTTP ${response.status}`;
     throw new Problem(response.status, title, typeof body?.detail === "string" ? body.detail : "");
@@ -38,12 +48,14 @@ export async function health() {
   return body;
 }
 
-async function read(url) {
+async function read(url, { method, body, type } = {}) {
   let response;
   let text;
   try {
     response = await fetch(url, {
-      headers: { accept: "application/json" },
+      method,
+      body,
+      headers: { accept: "application/json", ...(type ? { "content-type": type } : {}) },
       signal: AbortSignal.timeout(TIMEOUT_MS),
       cache: "no-store",
     });
@@ -83,7 +95,7 @@ export function follow({ onEvent, onState }) {
       setTimeout(connect, pause);
       pause = Math.min(pause * 2, RECONNECT_MS_MAX);
     };
-    for (const kind of ["verdict", "alert", "incident", "pressure"]) {
+    for (const kind of ["verdict", "alert", "incident", "pressure", "report"]) {
       source.addEventListener(kind, (message) => {
         const event = parse(message.data);
         if (event) onEvent({ ...event, event: kind });

@@ -5,6 +5,7 @@ import { badge, causeName } from "./badge.js";
 import { chart } from "./chart.js";
 import { foreign, h, moment, renew, targetHref } from "./dom.js";
 import { NONE, bytes, clock, duration, percent, rate } from "./format.js";
+import { diffHref, reportHref } from "./report.js";
 import { KINDS_OF_KILL, SUSPECT, cause, state } from "./words.js";
 
 const METRICS = ["used", "anon", "file", "shmem", "swap"];
@@ -163,6 +164,7 @@ function bodyOf(incident) {
       panel("Who", whoOf(incident)),
       panel("Why", whyOf(incident)),
     ),
+    incident.heap?.reports?.length ? panel("Inside", insideOf(incident.heap)) : null,
     panel("Since when", growersOf(incident)),
     panel("What had been foretold", foretoldOf(incident)),
     incident.pressure?.length ? panel("Pressure signals", signalsOf(incident)) : null,
@@ -268,6 +270,31 @@ function tableOf(heads, rows) {
       ),
     ),
   );
+}
+
+const STAGES = { suspected: "When suspected", before_limit: "Before the limit" };
+
+/** The heap reports that were taken before the kill. */
+function insideOf({ reports }) {
+  const ready = reports.filter((report) => report.state === "ready");
+  const pair = ready.filter((report) => report.target === ready[0]?.target);
+  const rows = reports.map((report) => [
+    STAGES[report.stage] ?? moment(clock(report.at), report.at),
+    report.state === "ready"
+      ? h("a", { href: reportHref(report.id) }, foreign(`${report.comm ?? "?"} (${report.pid})`))
+      : `not taken: ${report.why ?? "the process was gone"}`,
+    report.cause ? causeName(report.cause) : NONE,
+    bytes(report.rss_bytes),
+    bytes(report.in_use_bytes),
+    bytes(report.trimmable_bytes),
+    report.level > 0 ? bytes(report.unreachable_bytes) : NONE,
+  ]);
+  return [
+    tableOf(["Taken", "Process", "Verdict", "Resident", "In use", "Trimmable", "Leaked"], rows),
+    pair.length > 1
+      ? h("p", {}, h("a", { href: diffHref(pair[0].id, pair.at(-1).id) }, "What changed between them"))
+      : null,
+  ];
 }
 
 function growersOf({ growers }) {

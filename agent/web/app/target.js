@@ -7,6 +7,7 @@ import { foreign, h, moment, renew, targetHref } from "./dom.js";
 import { factsOf } from "./facts.js";
 import { bytes, clock, percent, quantity, rate } from "./format.js";
 import { alertCard, orderAlerts } from "./log.js";
+import { takeButton } from "./report.js";
 import { bare, fromCgroup, fromProcess, fromVerdict, kindOf } from "./rows.js";
 import { KINDS, SUSPECT, cause, state } from "./words.js";
 
@@ -40,6 +41,7 @@ export function targetPage(id, rangeKey) {
     { class: "page target" },
     h("p", {}, h("a", { href: "#/back", class: "back", "data-back": true }, "← Back")),
     head,
+    pidOf(id) ? takeButton(() => pidOf(id)) : null,
     past.element,
     h("div", { class: "columns" }, verdictBox, factsBox),
     alertsBox,
@@ -71,11 +73,17 @@ export function targetPage(id, rangeKey) {
   };
 }
 
+/** The pid of a process's id; undefined of anything else. */
+function pidOf(id) {
+  const pid = /^process:(\d+)@/.exec(id)?.[1];
+  return pid && Number(pid);
+}
+
 /** What only the target's own document knows. Null once it is gone. */
 async function readOwn(kind, id, data) {
   if (kind === "node") return data.node;
   if (kind === "cgroup") return data.cgroups.find((cgroup) => cgroup.id === id) ?? null;
-  const pid = /^process:(\d+)@/.exec(id)?.[1];
+  const pid = pidOf(id);
   if (!pid) return null;
   try {
     const process = await get(`processes/${pid}`);

@@ -1,6 +1,8 @@
 //! One incident in words: what, who, why, since when, whether it was foretold, what to do. Pure;
 //! foreign text leaves here harmless.
 
+mod heap;
+
 use super::super::text::{cause, clean, rate, span, state};
 use crate::view::{
     EvidenceTaken, Grower, Incident, KillKind, LimitedCgroup, Said, SeenBy, Stage, Victim,
@@ -22,6 +24,7 @@ pub(super) fn text(incident: &Incident, now: Timestamp) -> String {
     aftermath(&mut page, incident);
     who(&mut page, incident);
     why(&mut page, incident);
+    heap::heap(&mut page, incident);
     since_when(&mut page, incident);
     foretold(&mut page, incident);
     signals(&mut page, incident);
