@@ -24,6 +24,7 @@
 pub mod memory;
 pub mod refusal;
 pub mod report;
+pub mod runtimes;
 pub mod target;
 
 pub use refusal::Refusal;

@@ -1,0 +1,186 @@
+//! The counters that a HotSpot JVM publishes of itself, in `/tmp/hsperfdata_USER/PID`.
+//!
+//! Read as the target's own mount namespace shows it, under the pid that the target has in its own
+//! pid namespace. The values are those of the last collection for the generations: "used" between
+//! two collections is stale, and so the old generation's is the leak signal. A JVM started with
+//! `-XX:-UsePerfData` publishes nothing.
+
+use super::elf::{u32_at, u64_at};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+const MAGIC: u32 = 0xcafe_c0c0;
+/// HotSpot's own is 32 KiB; `-XX:PerfDataMemorySize` can ask for more.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+const ENTRIES_MAX: usize = 10_000;
+const TEXT_BYTES_MAX: usize = 1024;
+/// Folders of users in /tmp that are looked into.
+const USERS_MAX: usize = 1000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Counter {
+    Number(i64),
+    Text(String),
+}
+
+/// All counters by name. None where the bytes are no such file of version 2, little-endian.
+///
+/// Source: HotSpot's `perfMemory.hpp`, `PerfDataPrologue` and `PerfDataEntry`.
+#[must_use]
+pub fn parse(bytes: &[u8]) -> Option<BTreeMap<String, Counter>> {
+    let magic = u32::from_be_bytes(*bytes.first_chunk()?);
+    if magic != MAGIC || bytes.get(4) != Some(&1) || bytes.get(5) != Some(&2) {
+        return None;
+    }
+    let count = u32_at(bytes, 28)? as usize;
+    let mut at = u32_at(bytes, 24)? as usize;
+    let mut counters = BTreeMap::new();
+    for _ in 0..count.min(ENTRIES_MAX) {
+        let Some(entry) = bytes.get(at..) else { break };
+        let Some(len) = u32_at(entry, 0).map(|len| len as usize) else { break };
+        let Some(entry) = entry.get(..len).filter(|entry| entry.len() >= 20) else { break };
+        if let Some((name, counter)) = counter(entry) {
+            counters.insert(name, counter);
+        }
+        at += len;
+    }
+    Some(counters)
+}
+
+fn counter(entry: &[u8]) -> Option<(String, Counter)> {
+    let name = text(entry.get(u32_at(entry, 4)? as usize..)?)?;
+    let data = entry.get(u32_at(entry, 16)? as usize..)?;
+    match entry.get(12)? {
+        b'J' => Some((name, Counter::Number(u64_at(data, 0)?.cast_signed()))),
+        b'B' if u32_at(entry, 8)? > 0 => Some((name, Counter::Text(text(data)?))),
+        _ => None,
+    }
+}
+
+fn text(bytes: &[u8]) -> Option<String> {
+    let bytes = &bytes[..bytes.len().min(TEXT_BYTES_MAX)];
+    let end = memchr::memchr(0, bytes)?;
+    let text = std::str::from_utf8(&bytes[..end]).ok()?;
+    (!text.chars().any(char::is_control)).then(|| text.to_owned())
+}
+
+/// What the report says of the counters.
+#[must_use]
+pub fn stats(counters: &BTreeMap<String, Counter>) -> Value {
+    let number = |name: &str| match counters.get(name) {
+        Some(Counter::Number(number)) => Some(*number),
+        _ => None,
+    };
+    let text = |name: &str| match counters.get(name) {
+        Some(Counter::Text(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    // Ticks of the JVM's own clock.
+    let hertz = number("sun.os.hrt.frequency").filter(|&hertz| hertz > 0).unwrap_or(1_000_000_000);
+    let seconds = |name: &str| number(name).map(|ticks| ticks as f64 / hertz as f64);
+    let mut generations = Vec::new();
+    for index in 0..8 {
+        let of = |key: &str| format!("sun.gc.generation.{index}.{key}");
+        let Some(capacity) = number(&of("capacity")) else { break };
+        let spaces = (0..8).map_while(|space| {
+            let of = |key: &str| of(&format!("space.{space}.{key}"));
+            number(&of("used")).map(|used| {
+                json!({
+                    "name": text(&of("name")), "used_bytes": used,
+                    "capacity_bytes": number(&of("capacity")),
+                })
+            })
+        });
+        let spaces: Vec<Value> = spaces.collect();
+        let used = spaces.iter().filter_map(|space| space["used_bytes"].as_i64());
+        let used = used.fold(0, i64::saturating_add);
+        generations.push(json!({
+            "name": text(&of("name")), "used_bytes": used, "capacity_bytes": capacity,
+            "max_bytes": number(&of("maxCapacity")), "spaces": spaces,
+        }));
+    }
+    let mut collectors = Vec::new();
+    for index in 0..8 {
+        let of = |key: &str| format!("sun.gc.collector.{index}.{key}");
+        let Some(invocations) = number(&of("invocations")) else { break };
+        collectors.push(json!({
+            "name": text(&of("name")), "invocations": invocations, "time_s": seconds(&of("time")),
+        }));
+    }
+    let of_generation = |at: usize, key: &str| generations.get(at).and_then(|g| g[key].as_i64());
+    let mut stats = Map::new();
+    let mut put = |key: &str, value: Value| stats.insert(key.to_owned(), value);
+    put("version", json!(text("java.property.java.vm.version")));
+    put("vm", json!(text("java.property.java.vm.name")));
+    put("old_used_bytes", json!(of_generation(1, "used_bytes")));
+    put("old_max_bytes", json!(of_generation(1, "max_bytes")));
+    put("heap_used_bytes", json!(sum(&generations, "used_bytes")));
+    put("heap_capacity_bytes", json!(sum(&generations, "capacity_bytes")));
+    put("last_cause", json!(text("sun.gc.lastCause")));
+    put("current_cause", json!(text("sun.gc.cause")));
+    for (key, kind) in [("metaspace", "metaspace"), ("compressed_class", "compressedclassspace")] {
+        let of = |part: &str| number(&format!("sun.gc.{kind}.{part}"));
+        put(
+            key,
+            json!({
+                "used_bytes": of("used"), "capacity_bytes": of("capacity"),
+                "max_bytes": of("maxCapacity"),
+            }),
+        );
+    }
+    put(
+        "threads",
+        json!({
+            "live": number("java.threads.live"), "daemon": number("java.threads.daemon"),
+            "peak": number("java.threads.livePeak"), "started": number("java.threads.started"),
+        }),
+    );
+    put("classes_loaded", json!(number("java.cls.loadedClasses")));
+    put("generations", json!(generations));
+    put("collectors", json!(collectors));
+    Value::Object(stats)
+}
+
+fn sum(generations: &[Value], key: &str) -> i64 {
+    let values = generations.iter().filter_map(|generation| generation[key].as_i64());
+    values.fold(0, i64::saturating_add)
+}
+
+/// The counters of the process below `proc_dir`, or why there are none.
+///
+/// # Errors
+/// One sentence for the report's notes.
+pub fn read(proc_dir: &Path, pid: u32) -> Result<BTreeMap<String, Counter>, String> {
+    let own = own_pid(proc_dir).unwrap_or(pid);
+    let path = find(&proc_dir.join("root/tmp"), own).ok_or_else(|| {
+        format!("JVM: no hsperfdata file of pid {own} in the target's /tmp (-XX:-UsePerfData?)")
+    })?;
+    let file = std::fs::File::open(&path).map_err(|error| format!("JVM: hsperfdata: {error}"))?;
+    let mut bytes = Vec::new();
+    let read = file.take(FILE_BYTES_MAX).read_to_end(&mut bytes);
+    read.map_err(|error| format!("JVM: hsperfdata: {error}"))?;
+    parse(&bytes).ok_or_else(|| "JVM: the hsperfdata file is of an unknown form".to_owned())
+}
+
+/// The pid in the innermost namespace: the last of `NSpid`.
+fn own_pid(proc_dir: &Path) -> Option<u32> {
+    let status = std::fs::read_to_string(proc_dir.join("status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    line.split_whitespace().last()?.parse().ok()
+}
+
+/// A regular file, and no link: /tmp belongs to everyone.
+fn find(tmp: &Path, pid: u32) -> Option<PathBuf> {
+    let users = std::fs::read_dir(tmp).ok()?.take(USERS_MAX).filter_map(Result::ok);
+    let users = users.filter(|entry| {
+        entry.file_name().as_encoded_bytes().starts_with(b"hsperfdata_")
+            && entry.file_type().is_ok_and(|kind| kind.is_dir())
+    });
+    let mut files = users.map(|user| user.path().join(pid.to_string()));
+    files.find(|file| file.symlink_metadata().is_ok_and(|meta| meta.is_file()))
+}
+
+#[cfg(test)]
+mod tests;
