@@ -21,6 +21,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod glibc;
+pub mod maps;
 pub mod memory;
 pub mod refusal;
 pub mod report;
