@@ -24,8 +24,10 @@
 pub mod glibc;
 pub mod maps;
 pub mod memory;
+pub mod modules;
 pub mod refusal;
 pub mod report;
+pub mod scene;
 pub mod target;
 
 pub use refusal::Refusal;
