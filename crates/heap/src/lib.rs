@@ -21,10 +21,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod glibc;
+pub mod maps;
 pub mod memory;
+pub mod modules;
 pub mod refusal;
 pub mod report;
 pub mod runtimes;
+pub mod scene;
 pub mod target;
 
 pub use refusal::Refusal;
