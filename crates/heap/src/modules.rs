@@ -66,6 +66,12 @@ impl Module {
         found
     }
 
+    /// Where the section called `name` is loaded, if the file still names its sections.
+    #[must_use]
+    pub fn section(&self, opened: &Opened, name: &str) -> Option<Range<u64>> {
+        symbols::section(self, opened, name)
+    }
+
     /// Every symbol that has an address, of the full table where the file has one, then of the
     /// dynamic one. False if the file cannot be read or is another one.
     pub fn each_symbol(&self, opened: &Opened, visit: &mut dyn FnMut(&str, Symbol)) -> bool {

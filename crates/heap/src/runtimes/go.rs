@@ -9,7 +9,7 @@
 //! Symbols are used where they are; a stripped program still has the table of functions that its
 //! runtime needs, and the head of the profile is found by its form.
 
-use super::place::{Image, Place};
+use super::ground::{Ground, Image};
 use crate::memory::Memory;
 use crate::report::ByStack;
 use buckets::Bucket;
@@ -27,14 +27,6 @@ const FRAMES_MAX: usize = 32;
 /// What the runtime samples unless told otherwise.
 const RATE_DEFAULT: u64 = 512 << 10;
 const VERSION_BYTES_MAX: u64 = 128;
-
-const SYMBOLS: [&str; 5] = [
-    "runtime.mbuckets",
-    "runtime.memstats",
-    "runtime.MemProfileRate",
-    "runtime.buildVersion",
-    "runtime.class_to_size",
-];
 
 /// What was read of one program.
 #[derive(Clone, Debug, Default)]
@@ -67,21 +59,21 @@ impl Go {
     }
 }
 
-/// Whether the image is a Go program: it carries the runtime's table of functions.
+/// What shows that the image is a Go program: it carries the runtime's table of functions.
 #[must_use]
-pub fn is_go(image: &Image) -> bool {
-    pclntab::SECTIONS.iter().any(|name| image.section(name).is_some())
+pub fn mark(ground: &Ground<'_>, image: &Image<'_>) -> Option<String> {
+    let name = pclntab::SECTIONS.iter().find(|name| ground.section(image, name).is_some())?;
+    Some(format!("section {name}"))
 }
 
 /// What the Go program in `image` says of itself.
-pub fn read<M: Memory + ?Sized>(place: &Place<'_, M>, image: &Image) -> Go {
-    let memory = place.memory;
+pub fn read(ground: &Ground<'_>, image: &Image<'_>) -> Go {
+    let memory = ground.memory();
     let mut go = Go::default();
-    let symbols = image.named(&SYMBOLS);
-    let at = |name: &str| symbols.get(name).map(|symbol| symbol.address);
-    go.version = at("runtime.buildVersion").and_then(|at| string(place, at));
-    go.version = go.version.take().or_else(|| build_info(place, image));
-    let functions = Functions::of(place, image);
+    let at = |name: &str| image.at(name);
+    go.version = at("runtime.buildVersion").and_then(|at| string(ground, at));
+    go.version = go.version.take().or_else(|| build_info(ground, image));
+    let functions = Functions::of(ground, image);
     match (at("runtime.memstats"), at("runtime.class_to_size")) {
         (Some(at), Some(sizes)) => {
             go.memstats = memstats::read(memory, at, sizes);
@@ -107,7 +99,7 @@ pub fn read<M: Memory + ?Sized>(place: &Place<'_, M>, image: &Image) -> Go {
         return go;
     };
     let head = at("runtime.mbuckets").and_then(|at| memory.word(at));
-    let head = head.or_else(|| buckets::search(place, image, &functions));
+    let head = head.or_else(|| buckets::search(ground, image, &functions));
     let Some(head) = head.filter(|&head| head != 0) else {
         go.notes.push("Go: the heap profile holds no sample".to_owned());
         return go;
@@ -146,9 +138,9 @@ fn name_sites(go: &mut Go, found: &[Bucket], functions: &Functions) {
 }
 
 /// The text of a Go string variable.
-fn string<M: Memory + ?Sized>(place: &Place<'_, M>, at: u64) -> Option<String> {
-    let (data, len) = (place.memory.word(at)?, place.memory.word(at + 8)?);
-    text(place.memory, data, len)
+fn string(ground: &Ground<'_>, at: u64) -> Option<String> {
+    let (data, len) = (ground.memory().word(at)?, ground.memory().word(at.checked_add(8)?)?);
+    text(ground.memory(), data, len)
 }
 
 fn text(memory: &(impl Memory + ?Sized), data: u64, len: u64) -> Option<String> {
@@ -163,11 +155,11 @@ fn text(memory: &(impl Memory + ?Sized), data: u64, len: u64) -> Option<String> 
 ///
 /// Source: Go's `debug/buildinfo`: 14 bytes of magic, pointer size, flags; from 1.18 on the text
 /// follows at 32, its length as a varint before it.
-fn build_info<M: Memory + ?Sized>(place: &Place<'_, M>, image: &Image) -> Option<String> {
-    let (start, _) = image.section(".go.buildinfo")?;
+fn build_info(ground: &Ground<'_>, image: &Image<'_>) -> Option<String> {
+    let start = ground.section(image, ".go.buildinfo")?.start;
     let mut head = [0; 33];
-    let whole = place.memory.read(start, &mut head) == head.len();
+    let whole = ground.memory().read(start, &mut head) == head.len();
     let inline = whole && head.starts_with(b"\xff Go buildinf:") && head[15] & 2 != 0;
     // A version is shorter than 128 bytes: its length is one byte.
-    (inline && head[32] < 128).then(|| text(place.memory, start + 33, u64::from(head[32])))?
+    (inline && head[32] < 128).then(|| text(ground.memory(), start + 33, u64::from(head[32])))?
 }

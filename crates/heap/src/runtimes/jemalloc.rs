@@ -8,8 +8,8 @@
 //! epoch. They lag, as jemalloc's own, by what threads keep in their caches: a cached block counts
 //! as allocated.
 
-use super::elf::{u32_at, u64_at};
-use super::place::{Image, Place};
+use super::bytes::{u32_at, u64_at};
+use super::ground::{Ground, Image, find_word};
 use crate::memory::Memory;
 use crate::report::SizeClass;
 use layout::{LAYOUTS, Layout};
@@ -110,21 +110,21 @@ impl Stats {
 }
 
 /// The counters of the jemalloc in `image`, if it has one whose layout is known.
-pub fn read<M: Memory + ?Sized>(place: &Place<'_, M>, image: &Image) -> Option<Stats> {
-    let named = image.symbols(|name| name.ends_with("je_arenas"));
-    let by_name = named.values().find_map(|table| matching(place.memory, table.address));
-    let (table, layout) = by_name.or_else(|| search(place, image))?;
-    let bins = bins(place, image)?;
+pub fn read(ground: &Ground<'_>, image: &Image<'_>) -> Option<Stats> {
+    let named = image.ending("je_arenas");
+    let by_name = named.and_then(|(_, table)| matching(ground.memory(), table));
+    let (table, layout) = by_name.or_else(|| search(ground, image))?;
+    let bins = bins(ground, image)?;
     let mut stats =
-        Stats { layout: layout.versions, module: image.path.clone(), ..Stats::default() };
+        Stats { layout: layout.versions, module: image.module.path.clone(), ..Stats::default() };
     stats.classes = classes(&bins);
     for at in 0..ARENAS_MAX {
         // Arenas are made in order, and few; the ends of the table are zero.
-        match place.memory.word(table + at * 8) {
+        match ground.memory().word(table + at * 8) {
             Some(0) => {}
             Some(address) => {
                 if let Some(arena) =
-                    arena(place.memory, address, at, layout, &bins, &mut stats.classes)
+                    arena(ground.memory(), address, at, layout, &bins, &mut stats.classes)
                 {
                     stats.arenas.push(arena);
                 }
@@ -137,47 +137,19 @@ pub fn read<M: Memory + ?Sized>(place: &Place<'_, M>, image: &Image) -> Option<S
 }
 
 /// The table of arenas without a symbol.
-fn search<M: Memory + ?Sized>(
-    place: &Place<'_, M>,
-    image: &Image,
-) -> Option<(u64, &'static Layout)> {
+fn search(ground: &Ground<'_>, image: &Image<'_>) -> Option<(u64, &'static Layout)> {
     let mut candidates = 0;
-    find_word(place.memory, image, |at, word| {
+    find_word(ground.memory(), image, SEARCH_BYTES_MAX, |at, word| {
         // Arenas lie on cache lines of anonymous memory, below the upper half.
         if word % 64 != 0 || word < 1 << 16 || word >= 1 << 47 || candidates >= CANDIDATES_MAX {
             return None;
         }
-        if !place.span_of(word).is_some_and(|span| span.writable) {
+        if !ground.is_writable(word) {
             return None;
         }
         candidates += 1;
-        matching(place.memory, at)
+        matching(ground.memory(), at)
     })
-}
-
-/// Offers each word of a module's writable memory until one is taken.
-fn find_word<T>(
-    memory: &(impl Memory + ?Sized),
-    image: &Image,
-    mut take: impl FnMut(u64, u64) -> Option<T>,
-) -> Option<T> {
-    let mut window = vec![0; 64 << 10];
-    let mut left = SEARCH_BYTES_MAX;
-    for &(start, end) in &image.writable {
-        let mut at = start;
-        while at < end && left > 0 {
-            let want = (end - at).min(window.len() as u64) as usize;
-            let count = memory.read(at, &mut window[..want]);
-            for (index, word) in window[..count].as_chunks::<8>().0.iter().enumerate() {
-                if let Some(taken) = take(at + index as u64 * 8, u64::from_le_bytes(*word)) {
-                    return Some(taken);
-                }
-            }
-            left = left.saturating_sub(want as u64);
-            at += want as u64;
-        }
-    }
-    None
 }
 
 /// The table itself and the layout, if the word there points to arena 0.
@@ -209,10 +181,10 @@ struct Bin {
 }
 
 /// The table of small size classes: recognised by the sizes themselves.
-fn bins<M: Memory + ?Sized>(place: &Place<'_, M>, image: &Image) -> Option<Vec<Bin>> {
+fn bins(ground: &Ground<'_>, image: &Image<'_>) -> Option<Vec<Bin>> {
     let table = |at: u64| -> Option<Vec<Bin>> {
         let mut bytes = vec![0; SMALL * layout::BIN_INFO];
-        if place.memory.read(at, &mut bytes) < bytes.len() {
+        if ground.memory().read(at, &mut bytes) < bytes.len() {
             return None;
         }
         let bin = |index: usize| {
@@ -227,7 +199,9 @@ fn bins<M: Memory + ?Sized>(place: &Place<'_, M>, image: &Image) -> Option<Vec<B
         };
         (0..SMALL).map(bin).collect()
     };
-    find_word(place.memory, image, |at, word| (word == class_size(0)).then(|| table(at)).flatten())
+    find_word(ground.memory(), image, SEARCH_BYTES_MAX, |at, word| {
+        (word == class_size(0)).then(|| table(at)).flatten()
+    })
 }
 
 /// The size of a class: 8, multiples of 16 up to 128, then four to each doubling.

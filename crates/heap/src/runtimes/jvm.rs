@@ -5,11 +5,13 @@
 //! two collections is stale, and so the old generation's is the leak signal. A JVM started with
 //! `-XX:-UsePerfData` publishes nothing.
 
-use super::elf::{u32_at, u64_at};
+use super::bytes::{text, u32_at, u64_at};
+use crate::target::Opened;
+use rustix::fs::{Mode, OFlags};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
 
 const MAGIC: u32 = 0xcafe_c0c0;
 /// HotSpot's own is 32 KiB; `-XX:PerfDataMemorySize` can ask for more.
@@ -50,20 +52,17 @@ pub fn parse(bytes: &[u8]) -> Option<BTreeMap<String, Counter>> {
 }
 
 fn counter(entry: &[u8]) -> Option<(String, Counter)> {
-    let name = text(entry.get(u32_at(entry, 4)? as usize..)?)?;
+    let name = short(entry.get(u32_at(entry, 4)? as usize..)?)?;
     let data = entry.get(u32_at(entry, 16)? as usize..)?;
     match entry.get(12)? {
         b'J' => Some((name, Counter::Number(u64_at(data, 0)?.cast_signed()))),
-        b'B' if u32_at(entry, 8)? > 0 => Some((name, Counter::Text(text(data)?))),
+        b'B' if u32_at(entry, 8)? > 0 => Some((name, Counter::Text(short(data)?))),
         _ => None,
     }
 }
 
-fn text(bytes: &[u8]) -> Option<String> {
-    let bytes = &bytes[..bytes.len().min(TEXT_BYTES_MAX)];
-    let end = memchr::memchr(0, bytes)?;
-    let text = std::str::from_utf8(&bytes[..end]).ok()?;
-    (!text.chars().any(char::is_control)).then(|| text.to_owned())
+fn short(bytes: &[u8]) -> Option<String> {
+    text(&bytes[..bytes.len().min(TEXT_BYTES_MAX)])
 }
 
 /// What the report says of the counters.
@@ -148,16 +147,15 @@ fn sum(generations: &[Value], key: &str) -> i64 {
     values.fold(0, i64::saturating_add)
 }
 
-/// The counters of the process below `proc_dir`, or why there are none.
+/// The counters of the target, or why there are none.
 ///
 /// # Errors
 /// One sentence for the report's notes.
-pub fn read(proc_dir: &Path, pid: u32) -> Result<BTreeMap<String, Counter>, String> {
-    let own = own_pid(proc_dir).unwrap_or(pid);
-    let path = find(&proc_dir.join("root/tmp"), own).ok_or_else(|| {
+pub fn read(target: &Opened) -> Result<BTreeMap<String, Counter>, String> {
+    let own = own_pid(target).unwrap_or(target.pid());
+    let file = find(target, own).ok_or_else(|| {
         format!("JVM: no hsperfdata file of pid {own} in the target's /tmp (-XX:-UsePerfData?)")
     })?;
-    let file = std::fs::File::open(&path).map_err(|error| format!("JVM: hsperfdata: {error}"))?;
     let mut bytes = Vec::new();
     let read = file.take(FILE_BYTES_MAX).read_to_end(&mut bytes);
     read.map_err(|error| format!("JVM: hsperfdata: {error}"))?;
@@ -165,21 +163,27 @@ pub fn read(proc_dir: &Path, pid: u32) -> Result<BTreeMap<String, Counter>, Stri
 }
 
 /// The pid in the innermost namespace: the last of `NSpid`.
-fn own_pid(proc_dir: &Path) -> Option<u32> {
-    let status = std::fs::read_to_string(proc_dir.join("status")).ok()?;
+pub(super) fn own_pid(target: &Opened) -> Option<u32> {
+    let status = String::from_utf8(target.text("status").ok()?).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
     line.split_whitespace().last()?.parse().ok()
 }
 
-/// A regular file, and no link: /tmp belongs to everyone.
-fn find(tmp: &Path, pid: u32) -> Option<PathBuf> {
-    let users = std::fs::read_dir(tmp).ok()?.take(USERS_MAX).filter_map(Result::ok);
-    let users = users.filter(|entry| {
+/// A regular file, and no link: /tmp belongs to everyone. `root` is a link that only the kernel can
+/// resolve to the target's own.
+fn find(target: &Opened, pid: u32) -> Option<File> {
+    let users = std::fs::read_dir(target.path().join("root/tmp")).ok()?;
+    let users = users.take(USERS_MAX).filter_map(Result::ok).filter(|entry| {
         entry.file_name().as_encoded_bytes().starts_with(b"hsperfdata_")
             && entry.file_type().is_ok_and(|kind| kind.is_dir())
     });
-    let mut files = users.map(|user| user.path().join(pid.to_string()));
-    files.find(|file| file.symlink_metadata().is_ok_and(|meta| meta.is_file()))
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let open = |user: std::fs::DirEntry| {
+        let file = rustix::fs::open(user.path().join(pid.to_string()), flags, Mode::empty());
+        file.ok().map(File::from)
+    };
+    let mut files = users.filter_map(open);
+    files.find(|file| file.metadata().is_ok_and(|meta| meta.is_file()))
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@
 //! Attributes that 3.11 and newer keep beside an instance instead of in a dict, and what extension
 //! types hold, count only where something else leads to them.
 
+use super::bytes::u64_at;
 use super::cached::Cached;
-use super::elf::u64_at;
-use super::place::{Image, Place};
+use super::ground::{Ground, Image};
 use crate::memory::Memory;
 use crate::report::ByType;
 use serde_json::{Value, json};
@@ -55,33 +55,21 @@ impl Python {
     }
 }
 
-/// The module that holds the interpreter: the program, or a libpython.
-pub fn module<'p, M: Memory + ?Sized>(place: &'p Place<'_, M>) -> Option<&'p Image> {
-    let named = |image: &&Image| {
-        let name = image.name();
-        name.starts_with("python") || name.starts_with("libpython")
-    };
-    let of_name = place.images.iter().filter(named);
-    let mut candidates = of_name.chain(place.program());
-    candidates.find(|image| !image.named(&["_PyRuntime"]).is_empty())
-}
-
 /// What the interpreters in `image` hold, as far as it is found before `deadline`.
-pub fn read<M: Memory + ?Sized>(place: &Place<'_, M>, image: &Image, deadline: Instant) -> Python {
+pub fn read(ground: &Ground<'_>, image: &Image<'_>, deadline: Instant) -> Python {
     let mut python = Python::default();
-    let symbols = image.named(&["_PyRuntime", "Py_Version"]);
-    let version = symbols.get("Py_Version").and_then(|at| place.memory.word(at.address));
+    let version = image.at("Py_Version").and_then(|at| ground.memory().word(at));
     let version = version.map(|hex| (hex >> 24 & 0xff, hex >> 16 & 0xff, hex >> 8 & 0xff));
     python.version = match version.filter(|&(major, ..)| major == 3) {
         Some((major, minor, micro)) => Some(format!("{major}.{minor}.{micro}")),
-        None => version_of(image.name()),
+        None => version_of(image.module.name()),
     };
-    let Some(runtime) = symbols.get("_PyRuntime").map(|symbol| symbol.address) else {
+    let Some(runtime) = image.at("_PyRuntime") else {
         python.notes.push("CPython: _PyRuntime is not exported".to_owned());
         return python;
     };
-    let memory = Cached::new(place.memory);
-    let Some(generations) = generations(place, &memory, runtime) else {
+    let memory = Cached::new(ground.memory());
+    let Some(generations) = generations(ground, &memory, runtime) else {
         let version = python.version.as_deref().unwrap_or("of unknown version");
         python.notes.push(format!("CPython {version}: the collector's lists are not understood"));
         return python;
@@ -119,19 +107,15 @@ fn minor_of(version: &str) -> Option<u32> {
 
 /// Where the main interpreter's generations are: three heads of lists, then a pointer back to the
 /// first.
-fn generations<M: Memory + ?Sized>(
-    place: &Place<'_, M>,
-    memory: &(impl Memory + ?Sized),
-    runtime: u64,
-) -> Option<u64> {
+fn generations(ground: &Ground<'_>, memory: &(impl Memory + ?Sized), runtime: u64) -> Option<u64> {
     let mut words = vec![0; RUNTIME_BYTES];
-    let count = place.memory.read(runtime, &mut words);
+    let count = ground.memory().read(runtime, &mut words);
     let mut seen = BTreeMap::new();
     for word in words[..count].as_chunks::<8>().0 {
         let word = u64::from_le_bytes(*word);
-        let is_pointer = word % 8 == 0 && place.span_of(word).is_some_and(|span| span.writable);
+        let is_pointer = word % 8 == 0 && ground.is_writable(word);
         if is_pointer && seen.insert(word, ()).is_none() {
-            if let Some(found) = generations_in(place.memory, memory, word) {
+            if let Some(found) = generations_in(ground.memory(), memory, word) {
                 return Some(found);
             }
         }

@@ -2,8 +2,8 @@
 
 use super::pclntab::Functions;
 use crate::memory::Memory;
-use crate::runtimes::elf::u64_at;
-use crate::runtimes::place::{Image, Place};
+use crate::runtimes::bytes::u64_at;
+use crate::runtimes::ground::{Ground, Image, find_word};
 
 /// Buckets that are read; a large program has some ten thousand.
 const BUCKETS_MAX: usize = 200_000;
@@ -79,35 +79,18 @@ pub fn walk(
 
 /// The head of the list in a program without symbols: the word of its data that begins the longest
 /// chain of buckets.
-pub fn search<M: Memory + ?Sized>(
-    place: &Place<'_, M>,
-    image: &Image,
-    functions: &Functions,
-) -> Option<u64> {
+pub fn search(ground: &Ground<'_>, image: &Image<'_>, functions: &Functions) -> Option<u64> {
     let mut best = (0, 0);
-    let mut window = vec![0; 64 << 10];
-    let mut left = SEARCH_BYTES_MAX;
-    for &(start, end) in &image.writable {
-        let mut at = start;
-        while at < end && left > 0 {
-            let want = (end - at).min(window.len() as u64) as usize;
-            let count = place.memory.read(at, &mut window[..want]);
-            for word in window[..count].as_chunks::<8>().0 {
-                let word = u64::from_le_bytes(*word);
-                if word % 8 != 0 || !place.span_of(word).is_some_and(|span| span.writable) {
-                    continue;
-                }
-                if bucket(place.memory, word, functions).is_some() {
-                    let (chain, whole) = walk(place.memory, word, functions);
-                    if whole && chain.len() > best.0 {
-                        best = (chain.len(), word);
-                    }
-                }
+    let memory = ground.memory();
+    find_word(memory, image, SEARCH_BYTES_MAX, |_, word| {
+        if word % 8 == 0 && ground.is_writable(word) && bucket(memory, word, functions).is_some() {
+            let (chain, whole) = walk(memory, word, functions);
+            if whole && chain.len() > best.0 {
+                best = (chain.len(), word);
             }
-            left = left.saturating_sub(want as u64);
-            at += want as u64;
         }
-    }
+        None::<()>
+    });
     (best.0 > 0).then_some(best.1)
 }
 

@@ -1,7 +1,7 @@
 //! The Go runtime's own sums, as `runtime.ReadMemStats` derives them.
 
 use crate::memory::Memory;
-use crate::runtimes::elf::u64_at;
+use crate::runtimes::bytes::u64_at;
 use serde_json::{Value, json};
 
 /// Small size classes, the unused class 0 among them.

@@ -4,9 +4,8 @@
 //! Takes bytes of that table; nothing in it is trusted. Go 1.18 and newer; of older ones no name
 //! is known.
 
-use crate::memory::Memory;
-use crate::runtimes::elf::{u32_at, u64_at};
-use crate::runtimes::place::{Image, Place};
+use crate::runtimes::bytes::{text, u32_at, u64_at};
+use crate::runtimes::ground::{Ground, Image};
 
 /// Where linkers put it: the second in position-independent programs.
 pub const SECTIONS: [&str; 2] = [".gopclntab", ".data.rel.ro.gopclntab"];
@@ -35,12 +34,13 @@ pub struct Functions {
 
 impl Functions {
     /// The table of the program in `image`.
-    pub fn of<M: Memory + ?Sized>(place: &Place<'_, M>, image: &Image) -> Option<Self> {
-        let (start, size) = SECTIONS.iter().find_map(|name| image.section(name))?;
-        let mut table = vec![0; usize::try_from(size.min(TABLE_BYTES_MAX)).ok()?];
-        let count = place.memory.read(start, &mut table);
+    pub fn of(ground: &Ground<'_>, image: &Image<'_>) -> Option<Self> {
+        let range = SECTIONS.iter().find_map(|name| ground.section(image, name))?;
+        let size = range.end.saturating_sub(range.start).min(TABLE_BYTES_MAX);
+        let mut table = vec![0; usize::try_from(size).ok()?];
+        let count = ground.memory().read(range.start, &mut table);
         table.truncate(count);
-        let text = image.section(".text").map(|(start, _)| start)?;
+        let text = ground.section(image, ".text")?.start;
         Self::parse(table, text)
     }
 
@@ -161,9 +161,6 @@ impl Functions {
 
     fn text_at(&self, at: usize) -> Option<String> {
         let rest = self.table.get(at..)?;
-        let rest = &rest[..rest.len().min(NAME_BYTES_MAX)];
-        let end = memchr::memchr(0, rest)?;
-        let text = std::str::from_utf8(&rest[..end]).ok().filter(|text| !text.is_empty())?;
-        (!text.chars().any(char::is_control)).then(|| text.to_owned())
+        text(&rest[..rest.len().min(NAME_BYTES_MAX)])
     }
 }

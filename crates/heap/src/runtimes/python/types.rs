@@ -6,7 +6,7 @@
 
 use crate::memory::Memory;
 use crate::report::ByType;
-use crate::runtimes::elf::{u32_at, u64_at};
+use crate::runtimes::bytes::{u32_at, u64_at};
 use std::collections::HashMap;
 
 /// A program has some thousands; what comes after is put together under one name.

@@ -2,7 +2,7 @@
 
 use super::types::{Shape, Types};
 use crate::memory::Memory;
-use crate::runtimes::elf::u64_at;
+use crate::runtimes::bytes::u64_at;
 use std::collections::HashSet;
 use std::time::Instant;
 
