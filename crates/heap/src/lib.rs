@@ -21,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod diff;
 pub mod glibc;
 pub mod maps;
 pub mod memory;
@@ -30,6 +31,7 @@ pub mod report;
 pub mod runtimes;
 pub mod scene;
 pub mod target;
+pub mod verdict;
 
 pub use refusal::Refusal;
 pub use report::Report;

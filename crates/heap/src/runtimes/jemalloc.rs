@@ -141,7 +141,10 @@ fn search(ground: &Ground<'_>, image: &Image<'_>) -> Option<(u64, &'static Layou
     let mut candidates = 0;
     find_word(ground.memory(), image, SEARCH_BYTES_MAX, |at, word| {
         // Arenas lie on cache lines of anonymous memory, below the upper half.
-        if word % 64 != 0 || word < 1 << 16 || word >= 1 << 47 || candidates >= CANDIDATES_MAX {
+        if !word.is_multiple_of(64)
+            || !(1 << 16..1 << 47).contains(&word)
+            || candidates >= CANDIDATES_MAX
+        {
             return None;
         }
         if !ground.is_writable(word) {

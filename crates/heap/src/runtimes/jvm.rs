@@ -8,7 +8,7 @@
 use super::bytes::{text, u32_at, u64_at};
 use crate::target::Opened;
 use rustix::fs::{Mode, OFlags};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
@@ -20,6 +20,8 @@ const ENTRIES_MAX: usize = 10_000;
 const TEXT_BYTES_MAX: usize = 1024;
 /// Folders of users in /tmp that are looked into.
 const USERS_MAX: usize = 1000;
+/// Generations, spaces of one, collectors: no collector has more than three.
+const PARTS_MAX: usize = 8;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Counter {
@@ -68,78 +70,95 @@ fn short(bytes: &[u8]) -> Option<String> {
 /// What the report says of the counters.
 #[must_use]
 pub fn stats(counters: &BTreeMap<String, Counter>) -> Value {
-    let number = |name: &str| match counters.get(name) {
-        Some(Counter::Number(number)) => Some(*number),
-        _ => None,
-    };
-    let text = |name: &str| match counters.get(name) {
-        Some(Counter::Text(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    // Ticks of the JVM's own clock.
-    let hertz = number("sun.os.hrt.frequency").filter(|&hertz| hertz > 0).unwrap_or(1_000_000_000);
-    let seconds = |name: &str| number(name).map(|ticks| ticks as f64 / hertz as f64);
-    let mut generations = Vec::new();
-    for index in 0..8 {
-        let of = |key: &str| format!("sun.gc.generation.{index}.{key}");
-        let Some(capacity) = number(&of("capacity")) else { break };
-        let spaces = (0..8).map_while(|space| {
-            let of = |key: &str| of(&format!("space.{space}.{key}"));
-            number(&of("used")).map(|used| {
-                json!({
-                    "name": text(&of("name")), "used_bytes": used,
-                    "capacity_bytes": number(&of("capacity")),
-                })
-            })
-        });
-        let spaces: Vec<Value> = spaces.collect();
-        let used = spaces.iter().filter_map(|space| space["used_bytes"].as_i64());
-        let used = used.fold(0, i64::saturating_add);
-        generations.push(json!({
-            "name": text(&of("name")), "used_bytes": used, "capacity_bytes": capacity,
-            "max_bytes": number(&of("maxCapacity")), "spaces": spaces,
-        }));
-    }
-    let mut collectors = Vec::new();
-    for index in 0..8 {
-        let of = |key: &str| format!("sun.gc.collector.{index}.{key}");
-        let Some(invocations) = number(&of("invocations")) else { break };
-        collectors.push(json!({
-            "name": text(&of("name")), "invocations": invocations, "time_s": seconds(&of("time")),
-        }));
-    }
-    let of_generation = |at: usize, key: &str| generations.get(at).and_then(|g| g[key].as_i64());
-    let mut stats = Map::new();
-    let mut put = |key: &str, value: Value| stats.insert(key.to_owned(), value);
-    put("version", json!(text("java.property.java.vm.version")));
-    put("vm", json!(text("java.property.java.vm.name")));
-    put("old_used_bytes", json!(of_generation(1, "used_bytes")));
-    put("old_max_bytes", json!(of_generation(1, "max_bytes")));
-    put("heap_used_bytes", json!(sum(&generations, "used_bytes")));
-    put("heap_capacity_bytes", json!(sum(&generations, "capacity_bytes")));
-    put("last_cause", json!(text("sun.gc.lastCause")));
-    put("current_cause", json!(text("sun.gc.cause")));
-    for (key, kind) in [("metaspace", "metaspace"), ("compressed_class", "compressedclassspace")] {
-        let of = |part: &str| number(&format!("sun.gc.{kind}.{part}"));
-        put(
-            key,
-            json!({
-                "used_bytes": of("used"), "capacity_bytes": of("capacity"),
-                "max_bytes": of("maxCapacity"),
-            }),
-        );
-    }
-    put(
-        "threads",
+    let counters = Counters(counters);
+    let generations = counters.generations();
+    let of_old = |key: &str| generations.get(1).and_then(|old| old[key].as_i64());
+    let space = |kind: &str| {
+        let of = |part: &str| counters.number(&format!("sun.gc.{kind}.{part}"));
         json!({
-            "live": number("java.threads.live"), "daemon": number("java.threads.daemon"),
-            "peak": number("java.threads.livePeak"), "started": number("java.threads.started"),
-        }),
-    );
-    put("classes_loaded", json!(number("java.cls.loadedClasses")));
-    put("generations", json!(generations));
-    put("collectors", json!(collectors));
-    Value::Object(stats)
+            "used_bytes": of("used"), "capacity_bytes": of("capacity"),
+            "max_bytes": of("maxCapacity"),
+        })
+    };
+    let threads = |part: &str| counters.number(&format!("java.threads.{part}"));
+    json!({
+        "version": counters.text("java.property.java.vm.version"),
+        "vm": counters.text("java.property.java.vm.name"),
+        // As of the last collection: what is left of it is what leaks.
+        "old_used_bytes": of_old("used_bytes"), "old_max_bytes": of_old("max_bytes"),
+        "heap_used_bytes": sum(&generations, "used_bytes"),
+        "heap_capacity_bytes": sum(&generations, "capacity_bytes"),
+        "last_cause": counters.text("sun.gc.lastCause"),
+        "current_cause": counters.text("sun.gc.cause"),
+        "metaspace": space("metaspace"), "compressed_class": space("compressedclassspace"),
+        "threads": {
+            "live": threads("live"), "daemon": threads("daemon"), "peak": threads("livePeak"),
+            "started": threads("started"),
+        },
+        "classes_loaded": counters.number("java.cls.loadedClasses"),
+        "generations": generations, "collectors": counters.collectors(),
+    })
+}
+
+/// The counters, asked by name.
+struct Counters<'a>(&'a BTreeMap<String, Counter>);
+
+impl Counters<'_> {
+    fn number(&self, name: &str) -> Option<i64> {
+        match self.0.get(name) {
+            Some(Counter::Number(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        match self.0.get(name) {
+            Some(Counter::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The JVM counts in ticks of a clock of its own.
+    fn seconds(&self, name: &str) -> Option<f64> {
+        const NANOSECONDS: i64 = 1_000_000_000;
+        let hertz = self.number("sun.os.hrt.frequency").filter(|&hertz| hertz > 0);
+        Some(self.number(name)? as f64 / hertz.unwrap_or(NANOSECONDS) as f64)
+    }
+
+    /// Young and old, each with its spaces.
+    fn generations(&self) -> Vec<Value> {
+        let generation = |index: usize| {
+            let of = |key: &str| format!("sun.gc.generation.{index}.{key}");
+            let capacity = self.number(&of("capacity"))?;
+            let space = |space: usize| {
+                let of = |key: &str| of(&format!("space.{space}.{key}"));
+                let used = self.number(&of("used"))?;
+                Some(json!({
+                    "name": self.text(&of("name")), "used_bytes": used,
+                    "capacity_bytes": self.number(&of("capacity")),
+                }))
+            };
+            let spaces: Vec<Value> = (0..PARTS_MAX).map_while(space).collect();
+            Some(json!({
+                "name": self.text(&of("name")), "used_bytes": sum(&spaces, "used_bytes"),
+                "capacity_bytes": capacity, "max_bytes": self.number(&of("maxCapacity")),
+                "spaces": spaces,
+            }))
+        };
+        (0..PARTS_MAX).map_while(generation).collect()
+    }
+
+    fn collectors(&self) -> Vec<Value> {
+        let collector = |index: usize| {
+            let of = |key: &str| format!("sun.gc.collector.{index}.{key}");
+            let invocations = self.number(&of("invocations"))?;
+            Some(json!({
+                "name": self.text(&of("name")), "invocations": invocations,
+                "time_s": self.seconds(&of("time")),
+            }))
+        };
+        (0..PARTS_MAX).map_while(collector).collect()
+    }
 }
 
 fn sum(generations: &[Value], key: &str) -> i64 {

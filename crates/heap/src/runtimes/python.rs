@@ -14,7 +14,7 @@ use super::ground::{Ground, Image};
 use crate::memory::Memory;
 use crate::report::ByType;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Instant;
 use types::Types;
 use walk::Walk;
@@ -110,14 +110,15 @@ fn minor_of(version: &str) -> Option<u32> {
 fn generations(ground: &Ground<'_>, memory: &(impl Memory + ?Sized), runtime: u64) -> Option<u64> {
     let mut words = vec![0; RUNTIME_BYTES];
     let count = ground.memory().read(runtime, &mut words);
-    let mut seen = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for word in words[..count].as_chunks::<8>().0 {
         let word = u64::from_le_bytes(*word);
-        let is_pointer = word % 8 == 0 && ground.is_writable(word);
-        if is_pointer && seen.insert(word, ()).is_none() {
-            if let Some(found) = generations_in(ground.memory(), memory, word) {
-                return Some(found);
-            }
+        let is_pointer = word.is_multiple_of(8) && ground.is_writable(word);
+        if is_pointer
+            && seen.insert(word)
+            && let Some(found) = generations_in(ground.memory(), memory, word)
+        {
+            return Some(found);
         }
     }
     None

@@ -32,7 +32,7 @@ pub struct Bucket {
 /// Source: Go's `runtime/mprof.go`, `bucket` and `memRecord`, alike since 1.9.
 fn bucket(memory: &(impl Memory + ?Sized), address: u64, functions: &Functions) -> Option<Bucket> {
     let mut head = [0; HEAD];
-    if address % 8 != 0 || memory.read(address, &mut head) < HEAD {
+    if !address.is_multiple_of(8) || memory.read(address, &mut head) < HEAD {
         return None;
     }
     let depth = u64_at(&head, 40)?;
@@ -83,7 +83,10 @@ pub fn search(ground: &Ground<'_>, image: &Image<'_>, functions: &Functions) -> 
     let mut best = (0, 0);
     let memory = ground.memory();
     find_word(memory, image, SEARCH_BYTES_MAX, |_, word| {
-        if word % 8 == 0 && ground.is_writable(word) && bucket(memory, word, functions).is_some() {
+        if word.is_multiple_of(8)
+            && ground.is_writable(word)
+            && bucket(memory, word, functions).is_some()
+        {
             let (chain, whole) = walk(memory, word, functions);
             if whole && chain.len() > best.0 {
                 best = (chain.len(), word);

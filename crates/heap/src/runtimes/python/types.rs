@@ -96,7 +96,7 @@ impl<'a, M: Memory + ?Sized> Types<'a, M> {
 
 fn read(memory: &(impl Memory + ?Sized), address: u64) -> Option<Type> {
     let mut bytes = [0; 304];
-    if address % 8 != 0 || memory.read(address, &mut bytes) < bytes.len() {
+    if !address.is_multiple_of(8) || memory.read(address, &mut bytes) < bytes.len() {
         return None;
     }
     let name = u64_at(&bytes, 24)?;

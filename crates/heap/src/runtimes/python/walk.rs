@@ -96,7 +96,7 @@ impl<'a, M: Memory + ?Sized> Walk<'a, M> {
     /// Counts the object once. False where it was met before or is none.
     fn meet(&mut self, object: u64) -> bool {
         let mut head = [0; HEAD];
-        if object == 0 || object % 8 != 0 || self.memory.read(object, &mut head) < HEAD {
+        if object == 0 || !object.is_multiple_of(8) || self.memory.read(object, &mut head) < HEAD {
             return false;
         }
         let Some(kind) = u64_at(&head, 8) else { return false };
@@ -180,7 +180,7 @@ impl<'a, M: Memory + ?Sized> Walk<'a, M> {
     /// Source: `Include/internal/pycore_dict.h`, and `Objects/dict-common.h` before 3.11.
     fn keys(&self, at: u64) -> Option<Keys> {
         let mut head = [0; 40];
-        if at % 8 != 0 || at == 0 || self.memory.read(at, &mut head) < head.len() {
+        if !at.is_multiple_of(8) || at == 0 || self.memory.read(at, &mut head) < head.len() {
             return None;
         }
         if self.types.minor() >= 11 {
