@@ -165,7 +165,20 @@ function sentence(kind, data) {
     const href = `#/incident/${encodeURIComponent(data.id)}`;
     return [h("a", { href }, foreign(data.summary || data.id))];
   }
+  if (kind === "report" && typeof data.id === "string") return reportSentence(data);
   return [foreign(typeof data === "string" ? data : plain(data))];
+}
+
+function reportSentence(data) {
+  const { id, comm, pid, level, state: how, why, pause_us: pause } = data;
+  const by = data.asked_by === "http" ? `asked for by ${data.peer ?? "?"}` : "of a suspect";
+  const told = [`level ${level}`, by, how === "ready" ? null : `not taken: ${why ?? "?"}`];
+  if (pause) told.push(`stood still for ${(pause / 1000).toFixed(1)} ms`);
+  const name = foreign(`heap report of ${comm ?? "?"} (${pid})`);
+  return [
+    how === "ready" ? h("a", { href: `#/report/${encodeURIComponent(id)}` }, name) : name,
+    h("span", { class: "quiet" }, " ", foreign(told.filter(Boolean).join(", "))),
+  ];
 }
 
 function pressureSentence(data) {
