@@ -19,5 +19,5 @@ pub mod shelf;
 pub mod take;
 
 pub use keeper::{Outcome, Reports, ReportsParams, Ticket};
-pub use policy::{Declined, Order};
+pub use policy::{Declined, Order, Room};
 pub use shelf::ReportShelf;

@@ -46,6 +46,7 @@ pub use deep::Deep;
 pub use discovery::Discovery;
 pub use events::EventLog;
 pub use health::Health;
+pub use inside::room_of;
 pub use judging::verdict_of;
 pub use node::Node;
 pub use processes::{Process, Processes};

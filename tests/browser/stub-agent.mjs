@@ -7,6 +7,7 @@ import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { incident } from "./stub-incident.mjs";
+import { DRAWING, reports } from "./stub-report.mjs";
 
 const WEB = fileURLToPath(new URL("../../agent/web/", import.meta.url));
 const TYPES = {
@@ -345,6 +346,7 @@ export async function startAgent({ port = 0 } = {}) {
   });
   agent.port = server.address().port;
   agent.url = `http://127.0.0.1:${agent.port}/`;
+  agent.documents.reports = await reports(HOSTILE);
   agent.push = (event, data) => {
     const document = { seq: (agent.seq += 1), at: new Date().toISOString(), event, data };
     agent.events.push(document);
@@ -386,11 +388,16 @@ async function answer(agent, streams, request, response) {
     "/api/v1/alerts": docs.alerts,
     "/api/v1/incidents": docs.incidents.map((one) => one.listed),
     "/api/v1/pressure": docs.pressure,
+    "/api/v1/reports": docs.reports.map((one) => one.listed),
     "/api/v1/cgroups": docs.cgroups,
     "/api/v1/processes": docs.processes,
     "/readyz": docs.health,
   }[url.pathname];
+  if (url.pathname === "/api/v1/reports" && request.method === "POST") {
+    return takeReport(docs, request, send);
+  }
   if (canned) return send(canned);
+  if (url.pathname.startsWith("/api/v1/reports/")) return report(docs, url, response, send);
   if (url.pathname === "/api/v1/series") return send(series(url.searchParams, docs));
   if (url.pathname.startsWith("/api/v1/processes/")) {
     const view = docs.processes.processes.find(
@@ -414,6 +421,35 @@ async function answer(agent, streams, request, response) {
     return undefined;
   }
   return file(url.pathname, response, send);
+}
+
+const problem = (status, title, detail) => ({ type: "about:blank", title, status, detail });
+const PROBLEM = "application/problem+json";
+
+/** What a POST takes is the newest report that is finished; pid 7 is gone. */
+async function takeReport(docs, request, send) {
+  let body = "";
+  for await (const part of request) body += part;
+  const { pid, level } = JSON.parse(body);
+  if (request.headers["content-type"] !== "application/json" || level !== 0) {
+    return send(problem(400, "Bad", body), 400, PROBLEM);
+  }
+  if (pid === 7) return send(problem(409, "Report refused", "process 7 is gone"), 409, PROBLEM);
+  return send({ id: docs.reports.find((one) => one.document).listed.id }, 201);
+}
+
+function report(docs, url, response, send) {
+  const name = url.pathname.split("/").at(-1);
+  if (name.endsWith(".svg") || (name === "diff" && url.searchParams.get("format") === "svg")) {
+    response.writeHead(200, { ...HEADERS, "content-type": TYPES[".svg"] });
+    return response.end(DRAWING);
+  }
+  const found = docs.reports.find((one) => one.listed.id === name);
+  if (!found) return send(problem(404, "Unknown report", `there is no report ${name}`), 404, PROBLEM);
+  if (found.document) return send(found.document);
+  return found.listed.state === "running"
+    ? send(found.listed, 202)
+    : send(problem(409, "Report refused", found.listed.why), 409, PROBLEM);
 }
 
 async function file(path, response, send) {

@@ -10,7 +10,7 @@ mod progress;
 use super::{Exit, Failure};
 use crate::config::{Env, Request, load};
 use crate::reports::take::{Discretion, take};
-use crate::reports::{Order, compare};
+use crate::reports::{Order, Room, compare};
 use crate::sources::process::read_identity;
 use crate::sources::{ReadError, Roots};
 use crate::view::AskedBy;
@@ -144,6 +144,7 @@ fn one(
     let order = Order {
         process: identity.id,
         comm: Some(identity.comm),
+        room: Room::default(),
         level: args.level,
         max_pause: Duration::from_millis(args.max_pause_ms),
         window: Duration::from_secs_f64(args.window_s),

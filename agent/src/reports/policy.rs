@@ -3,6 +3,7 @@
 use crate::clock::Stamp;
 use crate::config::ReportsConfig;
 use crate::target::ProcessId;
+use crate::units::Bytes;
 use crate::view::{AskedBy, Stage};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,12 +16,20 @@ const REMEMBERED_MAX: usize = 1024;
 pub struct Order {
     pub process: ProcessId,
     pub comm: Option<String>,
+    pub room: Room,
     pub level: u8,
     pub max_pause: Duration,
     pub window: Duration,
     pub asked_by: AskedBy,
     pub peer: Option<String>,
     pub stage: Option<Stage>,
+}
+
+/// The limit over a process and what is left below it, as far as they are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    pub limit: Option<Bytes>,
+    pub headroom: Option<Bytes>,
 }
 
 impl Order {
@@ -30,6 +39,7 @@ impl Order {
         Self {
             process,
             comm: None,
+            room: Room::default(),
             level: u8::try_from(config.recorder_level).unwrap_or(0),
             max_pause: config.max_pause,
             window: config.window,

@@ -6,8 +6,8 @@
 //! later; a reader that does not come back is reported, never waited for.
 
 use crate::clock::Stamp;
-use crate::recorder::heap::heap_report;
-use crate::reports::Reports;
+use crate::recorder::heap::{Of, heap_report};
+use crate::reports::{Reports, Room};
 use crate::sources::cgroup::{Layout, read_memory_stat};
 use crate::sources::process::{
     Mappings, Redactor, SmapsRollup, read_cmdline, read_smaps, read_smaps_rollup,
@@ -45,6 +45,7 @@ pub struct Probe {
     /// The process to look into, and whether its mappings may be walked within the stall budget.
     pub process: Option<(ProcessId, bool)>,
     pub comm: Option<String>,
+    pub room: Room,
     pub cgroup: Option<(Arc<Layout>, String)>,
 }
 
@@ -148,9 +149,10 @@ impl Reader {
         }
         let cgroup = probe.cgroup.as_ref();
         let memory_stat = cgroup.and_then(|(layout, path)| read_memory_stat(layout, path).ok());
-        // A process that may not be walked within the stall budget is not reported on either.
-        let heap_report = probe.process.filter(|(_, may_walk)| *may_walk).and_then(|(id, _)| {
-            heap_report(self.reports.as_deref(), id, probe.comm.clone(), probe.stage)
+        // It keeps to the stall budget by itself, whatever the size of the process.
+        let heap_report = probe.process.and_then(|(id, _)| {
+            let of = Of { process: id, comm: probe.comm.clone(), room: probe.room };
+            heap_report(self.reports.as_deref(), of, probe.stage)
         });
         Findings { probe, mappings, smaps, smaps_error, memory_stat, heap_report }
     }

@@ -1,9 +1,11 @@
 //! What comes of heap reports: an event of each, the cause for the process that it looked into, and
 //! how the shelf that keeps them is doing.
 
+use super::judging::ceiling;
 use super::state::State;
 use crate::clock::Stamp;
-use crate::reports::Outcome;
+use crate::reports::{Outcome, Room};
+use crate::target::ProcessId;
 use crate::verdict::{Cause, Inside};
 use crate::view::{EventKind, ReportState, ReportSummary};
 
@@ -39,6 +41,15 @@ fn take_up(state: &mut State, outcome: &Outcome, now: Stamp) {
     if let Some(found) = state.processes.get_mut(index).filter(|p| p.facts.id == *process) {
         found.facts.inside = Some(inside);
     }
+}
+
+/// The limit over a process, and what is left below it.
+#[must_use]
+pub fn room_of(state: &State, process: ProcessId) -> Room {
+    let found = state.processes.by_pid(process.pid).filter(|p| p.facts.id == process);
+    let Some(found) = found else { return Room::default() };
+    let (limit, headroom) = ceiling(state, found.facts.cgroup);
+    Room { limit: limit.bytes(), headroom: limit.bytes().and(headroom) }
 }
 
 /// What the report says to the judgement; None where it names no cause that the agent knows.

@@ -6,6 +6,7 @@
 
 use super::deep::{Ask, Findings, Probe};
 use super::growers::growers;
+use super::inside::room_of;
 use super::judging::{ceiling, verdict_of};
 use super::state::State;
 use super::thread::Run;
@@ -120,6 +121,7 @@ impl Run {
         let cgroup = cgroup_of(state, &target).and_then(|at| state.cgroups.get(at));
         let path = cgroup.map(|cgroup| cgroup.path.to_string());
         let comm = taken.comm.clone();
+        let room = process.map(|id| room_of(state, id)).unwrap_or_default();
         let Some(pin) = state.recorder.pins.get_mut(&target) else { return };
         pin.add_evidence(now, taken);
         let cgroup = state.cgroup_layout.clone().zip(path);
@@ -131,6 +133,7 @@ impl Run {
             at: now,
             process,
             comm,
+            room,
             cgroup,
         })));
     }

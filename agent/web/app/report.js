@@ -60,7 +60,7 @@ export function reportsPage() {
   });
   const button = takeButton(() => pid.valueAsNumber);
   button.prepend(pid, " ");
-  const rows = h("div", { class: "panel" });
+  const rows = h("div", { class: "panel reports" });
   return {
     element: h(
       "section",

@@ -2,7 +2,7 @@
 
 use crate::config::ReportsConfig;
 use crate::reports::Order;
-use crate::sampler::State;
+use crate::sampler::{State, room_of};
 use crate::sources::Roots;
 use crate::sources::process::read_identity;
 use crate::view::{AskedBy, ReportRequest};
@@ -18,8 +18,8 @@ pub(super) fn order(
     peer: &str,
 ) -> Option<Order> {
     let roots = {
-        let state = state.lock();
-        Roots { proc: state.config.proc_root.clone(), sys: state.config.sys_root.clone() }
+        let config = &state.lock().config;
+        Roots { proc: config.proc_root.clone(), sys: config.sys_root.clone() }
     };
     // Read anew: the one that is watched under this pid may have ended since.
     let identity = read_identity(&roots, wish.pid).ok()?;
@@ -29,6 +29,7 @@ pub(super) fn order(
     Some(Order {
         process: identity.id,
         comm: Some(identity.comm),
+        room: room_of(&state.lock(), identity.id),
         level: wish.level,
         max_pause: pause.min(config.max_pause),
         window: window.min(config.window),
