@@ -28,8 +28,10 @@ pub mod modules;
 pub mod refusal;
 pub mod report;
 pub mod scene;
+pub mod take;
 pub mod target;
 
 pub use refusal::Refusal;
 pub use report::Report;
+pub use take::take;
 pub use target::Target;
