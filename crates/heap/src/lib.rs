@@ -31,9 +31,11 @@ pub mod render;
 pub mod report;
 pub mod runtimes;
 pub mod scene;
+pub mod take;
 pub mod target;
 pub mod verdict;
 
 pub use refusal::Refusal;
 pub use report::Report;
+pub use take::take;
 pub use target::Target;
