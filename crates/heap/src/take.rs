@@ -103,6 +103,7 @@ pub fn take(
             Scene { target: opened, exe, mappings: &mappings, modules: &modules, memory: &live };
         progress(Step::Runtimes.into());
         findings.extend(options.examiners.iter().filter_map(|examine| examine(&scene)));
+        findings.extend(crate::runtimes::examine(&scene));
         findings.extend(heap::examine(&scene, progress));
     }
     progress(Step::Resident.into());
