@@ -59,7 +59,7 @@ pub fn assemble(config: Config, state_dir: Option<&Path>) -> Result<Sampler, Ass
     let descriptors = descriptors(&config, &mut health);
     let pressure = open_pressure(&config, &roots, cgroup_layout.clone(), clock, &mut health);
     let redactor = Redactor::new(&config.privacy.redact);
-    let reports = open_reports(&config, state_dir, &roots, clock).map_err(AssembleError::Thread)?;
+    let reports = open_reports(&config, state_dir, clock).map_err(AssembleError::Thread)?;
     let deep = Deep::start(roots.clone(), redactor, Some(Arc::clone(&reports)))
         .map_err(AssembleError::Thread)?;
     let node = Node::new(host, &mut history, clock.now());
@@ -219,12 +219,11 @@ fn open_shelf(
 fn open_reports(
     config: &Config,
     state_dir: Option<&Path>,
-    roots: &Roots,
     clock: Clock,
 ) -> std::io::Result<Arc<Reports>> {
     let dir = state_dir.filter(|_| config.history.persist).map(Path::to_owned);
     let params = ReportsParams { dir, config: config.reports.clone(), clock };
-    let discretion = Discretion::new(roots.clone(), &config.privacy);
+    let discretion = Discretion::new(config);
     let taker = Box::new(move |order: &_, before: Option<&_>, doing: &dyn Fn(&str)| {
         take(order, before, &discretion, doing)
     });

@@ -152,7 +152,7 @@ fn one(
         peer: None,
         stage: None,
     };
-    let discretion = Discretion::new(roots, &config.privacy);
+    let discretion = Discretion::new(&config);
     let meter = Meter::start(err, io::stderr().is_terminal());
     let taken = take(&order, None, &discretion, &|what| meter.show(what));
     meter.wipe();

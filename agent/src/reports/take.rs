@@ -1,10 +1,14 @@
 //! Takes one report: the one place that calls `plimsoll_heap`, for the agent and the command alike.
 
 use super::policy::Order;
-use crate::config::{CmdlineMode, Privacy};
+use crate::config::{CmdlineMode, Config};
 use crate::sources::Roots;
 use crate::sources::process::{Redactor, read_arguments};
-use plimsoll_heap::{Refusal, Report};
+use crate::units::Bytes;
+use plimsoll_heap::take::{Options, Progress, Step};
+use plimsoll_heap::target::Opened;
+use plimsoll_heap::{Refusal, Report, Target, diff, verdict};
+use std::time::Duration;
 
 /// Told what is being done.
 pub type Doing<'a> = &'a dyn Fn(&str);
@@ -13,19 +17,25 @@ pub type Doing<'a> = &'a dyn Fn(&str);
 pub type Taker =
     Box<dyn Fn(&Order, Option<&Report>, Doing<'_>) -> Result<Report, Refusal> + Send + Sync>;
 
-/// What is shown of a process's command line.
+/// How a process is looked at, and what is shown of its command line.
 #[derive(Clone, Debug)]
 pub struct Discretion {
     roots: Roots,
     /// None: not even read.
     redactor: Option<Redactor>,
+    /// The longest stall of a process that a reading may cause.
+    stall_max: Duration,
 }
 
 impl Discretion {
     #[must_use]
-    pub fn new(roots: Roots, privacy: &Privacy) -> Self {
-        let shown = privacy.cmdline == CmdlineMode::Redacted;
-        Self { roots, redactor: shown.then(|| Redactor::new(&privacy.redact)) }
+    pub fn new(config: &Config) -> Self {
+        let shown = config.privacy.cmdline == CmdlineMode::Redacted;
+        Self {
+            roots: Roots { proc: config.proc_root.clone(), sys: config.sys_root.clone() },
+            redactor: shown.then(|| Redactor::new(&config.privacy.redact)),
+            stall_max: config.sampling.pss_stall_max,
+        }
     }
 }
 
@@ -39,19 +49,45 @@ pub fn take(
     discretion: &Discretion,
     doing: Doing<'_>,
 ) -> Result<Report, Refusal> {
-    let mut report = look_into(order, before, doing)?;
-    let arguments = discretion
-        .redactor
-        .as_ref()
-        .and_then(|redactor| read_arguments(&discretion.roots, order.process, redactor).ok());
+    let Order { process, room, .. } = *order;
+    let target = Target { pid: process.pid, start_time: process.start_time };
+    let opened = Opened::open_in(&discretion.roots.proc, process.pid)?;
+    if opened.target() != target {
+        return Err(Refusal::Gone { pid: process.pid });
+    }
+    let redactor = discretion.redactor.as_ref();
+    let arguments = redactor.and_then(|r| read_arguments(&discretion.roots, process, r).ok());
+    let options = Options {
+        limit_bytes: room.limit.map(|bytes| bytes.0),
+        headroom_bytes: room.headroom.map(|bytes| bytes.0),
+        cmdline: Some(arguments.clone().unwrap_or_default()),
+        stall_max: discretion.stall_max,
+        ..Options::default()
+    };
+    let mut report = plimsoll_heap::take(&opened, &options, &mut |at| doing(&words(at)))?;
+    // None where it is not to be shown: not even the program's own name for itself.
     report.identity.cmdline = arguments;
+    if order.level > report.method.level {
+        let level = report.method.level;
+        let note = format!("level {} was asked for; this is one of level {level}", order.level);
+        report.method.notes.push(note);
+        report.method.complete = false;
+    }
+    report.growth = before.and_then(|before| diff::growth(before, &report));
+    report.verdict = Some(verdict::judge(&report, before));
     Ok(report)
 }
 
-fn look_into(
-    order: &Order,
-    _before: Option<&Report>,
-    _doing: Doing<'_>,
-) -> Result<Report, Refusal> {
-    Err(Refusal::Gone { pid: order.process.pid })
+fn words(at: Progress) -> String {
+    let what = match at.step {
+        Step::Mappings => "reads the mappings",
+        Step::Modules => "looks for libraries and symbols",
+        Step::Runtimes => "asks the runtimes",
+        Step::Heap => "walks the heap",
+        Step::Resident => "counts what is resident",
+    };
+    match at.total_bytes {
+        0 => what.to_owned(),
+        total => format!("{what}: {} of {}", Bytes(at.done_bytes), Bytes(total)),
+    }
 }
