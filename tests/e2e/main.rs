@@ -18,6 +18,7 @@ mod openapi;
 mod persistence;
 mod pressure;
 mod replay;
+mod reports;
 mod routing;
 mod surface;
 mod terminal;
