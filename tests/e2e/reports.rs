@@ -160,7 +160,10 @@ fn differences(pid: &str, before: &Path, scratch: &Path) {
     assert!(said.contains("+") && said.contains("allocator.in use bytes"), "{said}");
     let diff = report(&["diff", pair[0], pair[1], "--format", "json"]);
     let diff: Value = serde_json::from_str(&diff).expect("JSON");
-    assert_eq!((&diff["schema"], &diff["same_life"]), (&"plimsoll.report-diff/1".into(), &true.into()));
+    assert_eq!(
+        (&diff["schema"], &diff["same_life"]),
+        (&"plimsoll.report-diff/1".into(), &true.into())
+    );
     assert!(diff["bytes"]["rss.total_bytes"]["delta"].as_i64().is_some_and(|n| n > 0), "{diff:#}");
     let drawing = scratch.join("d.svg");
     report(&["diff", pair[0], pair[1], "--out", text(&drawing)]);

@@ -15,6 +15,9 @@ use tokio::sync::broadcast;
 /// replacement character.
 pub(super) const HOSTILE: &str = "a\"b\\c\nd</script>\u{fffd}\u{1b}[31m";
 pub(super) const INCIDENT: &str = "20261121T100900Z-42";
+pub(super) const REPORT: &str = "20261121T100900000Z-4242";
+pub(super) const RUNNING: &str = "20261121T101000000Z-42";
+pub(super) const REFUSED: &str = "20261121T101100000Z-43";
 /// Small, so that tests can make a receiver lag.
 const CHANNEL: usize = 4;
 
@@ -102,6 +105,28 @@ fn incident() -> Incident {
             ..Victim::default()
         }],
         ..Incident::default()
+    }
+}
+
+fn report() -> plimsoll_heap::Report {
+    let text = include_str!("../../../crates/heap/fixtures/leaking.json");
+    let mut report: plimsoll_heap::Report =
+        serde_json::from_str(text).expect("the fixture is a report");
+    report.identity.exe = Some(HOSTILE.to_owned());
+    report
+}
+
+fn running() -> ReportSummary {
+    let doing = Some("walks the heap".to_owned());
+    ReportSummary { id: RUNNING.to_owned(), pid: 42, doing, ..ReportSummary::default() }
+}
+
+fn refused() -> ReportSummary {
+    ReportSummary {
+        id: REFUSED.to_owned(),
+        state: ReportState::Refused,
+        why: Some("process 43 is gone".to_owned()),
+        ..ReportSummary::default()
     }
 }
 
@@ -267,15 +292,30 @@ impl Watch for Desk {
     }
 
     fn reports(&self) -> Vec<ReportSummary> {
-        Vec::new()
+        vec![running(), refused()]
     }
 
-    fn report(&self, _: &str) -> ReportFound {
-        ReportFound::None
+    fn report(&self, id: &str) -> ReportFound {
+        match id {
+            REPORT => ReportFound::Ready(Arc::new(report())),
+            RUNNING => ReportFound::Unfinished(Box::new(running())),
+            REFUSED => ReportFound::Unfinished(Box::new(refused())),
+            _ => ReportFound::None,
+        }
     }
 
-    fn take_report(&self, _: &ReportRequest, _: &str) -> Option<Result<Ticket, Declined>> {
-        None
+    /// Pid 42 is finished at once, 43 refused, 44 too soon, 45 one too many; others are not there.
+    fn take_report(&self, wish: &ReportRequest, _: &str) -> Option<Result<Ticket, Declined>> {
+        let (tell, done) = tokio::sync::oneshot::channel();
+        let summary = match wish.pid {
+            42 => ReportSummary { state: ReportState::Ready, ..running() },
+            43 => refused(),
+            44 => return Some(Err(Declined::CoolDown(std::time::Duration::from_secs(7)))),
+            45 => return Some(Err(Declined::Busy)),
+            _ => return None,
+        };
+        let _ = tell.send(summary);
+        Some(Ok(Ticket { id: REPORT.to_owned(), done }))
     }
 
     fn events_since(&self, after: u64) -> Vec<Event> {

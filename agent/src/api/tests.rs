@@ -2,6 +2,7 @@
 
 mod document;
 mod incidents;
+mod reports;
 mod silences;
 mod streams;
 

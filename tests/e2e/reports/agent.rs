@@ -8,7 +8,6 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-
 const TOKEN: &str = "e2e-0123456789abcdef";
 
 /// Asks for a report of `pid`; what came back.

@@ -103,6 +103,30 @@ fn the_exposition_is_escaped_and_leaves_out_what_is_not_known() {
     # HELP plimsoll_pins_refused Suspects that found no pin free.
     # TYPE plimsoll_pins_refused counter
     plimsoll_pins_refused_total 0.0
+    # HELP plimsoll_heap_reports_refused Heap reports that could not be taken.
+    # TYPE plimsoll_heap_reports_refused counter
+    plimsoll_heap_reports_refused_total 0.0
+    # HELP plimsoll_heap_reports_declined Heap reports not taken up: too many or too soon.
+    # TYPE plimsoll_heap_reports_declined counter
+    plimsoll_heap_reports_declined_total 0.0
+    # HELP plimsoll_heap_report_seconds Time spent taking heap reports.
+    # TYPE plimsoll_heap_report_seconds counter
+    plimsoll_heap_report_seconds_total 0.0
+    # HELP plimsoll_heap_report_pause_seconds Time for which processes stood still for heap reports.
+    # TYPE plimsoll_heap_report_pause_seconds counter
+    plimsoll_heap_report_pause_seconds_total 0.0
+    # HELP plimsoll_heap_reports_kept Heap reports that are kept.
+    # TYPE plimsoll_heap_reports_kept gauge
+    plimsoll_heap_reports_kept 0.0
+    # HELP plimsoll_heap_reports_kept_bytes Their size on disk.
+    # TYPE plimsoll_heap_reports_kept_bytes gauge
+    plimsoll_heap_reports_kept_bytes 0.0
+    # HELP plimsoll_heap_reports_deleted Heap reports deleted to keep to number, bytes and age.
+    # TYPE plimsoll_heap_reports_deleted counter
+    plimsoll_heap_reports_deleted_total 0.0
+    # HELP plimsoll_heap_report_write_failures Heap reports that could not be written to disk.
+    # TYPE plimsoll_heap_report_write_failures counter
+    plimsoll_heap_report_write_failures_total 0.0
     # HELP plimsoll_ready 1 once the first sweep is done.
     # TYPE plimsoll_ready gauge
     plimsoll_ready 1.0

@@ -23,6 +23,9 @@ async fn every_documented_path_is_served_and_every_operation_is_documented_in_fu
           "/api/v1/pressure",
           "/api/v1/processes",
           "/api/v1/processes/{pid}",
+          "/api/v1/reports",
+          "/api/v1/reports/diff",
+          "/api/v1/reports/{id}",
           "/api/v1/series",
           "/api/v1/silences",
           "/api/v1/silences/{id}",
@@ -36,6 +39,8 @@ async fn every_documented_path_is_served_and_every_operation_is_documented_in_fu
     for (path, item) in document["paths"].as_object().unwrap() {
         let uri = path
             .replace("incidents/{id}", &format!("incidents/{}", desk::INCIDENT))
+            .replace("reports/{id}", &format!("reports/{}", desk::REPORT))
+            .replace("reports/diff", &format!("reports/diff?a={0}&b={0}", desk::REPORT))
             .replace("{pid}", "42")
             .replace("series", "series?target=node");
         let response =
