@@ -30,9 +30,11 @@ pub mod refusal;
 pub mod report;
 pub mod runtimes;
 pub mod scene;
+pub mod take;
 pub mod target;
 pub mod verdict;
 
 pub use refusal::Refusal;
 pub use report::Report;
+pub use take::take;
 pub use target::Target;

@@ -5,7 +5,10 @@ use std::ops::Range;
 use thiserror::Error;
 
 pub mod parse;
+pub mod read;
 pub mod residency;
+pub mod smaps;
+pub mod split;
 
 pub use residency::Residency;
 

@@ -62,7 +62,7 @@ pub fn examine(pid: u32) -> Vec<Finding> {
     let opened = Opened::open(pid).unwrap();
     let mappings = maps::parse::maps(&opened.text("maps").unwrap()).unwrap();
     let live = Live::new(opened.target());
-    let modules = Modules::find(&live, &mappings);
+    let modules = Modules::find(&opened, &live, &mappings);
     let exe = opened.link("exe");
     let scene = Scene {
         target: &opened,
