@@ -8,7 +8,7 @@ use crate::report::{Allocator, Arena, Fragmentation, Suggestion};
 use crate::scene::{Finding, Scene};
 use detect::Known;
 use ground::Ground;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::{Duration, Instant};
 
 mod bytes;
@@ -80,6 +80,7 @@ fn of_go(ground: &Ground<'_>, known: &Known) -> Finding {
         });
     }
     finding.allocator = Some(allocator);
+    finding.claims = go::heap_mappings(ground.scene.mappings);
     finding.incomplete = go.memstats.is_none();
     finding.notes = go.notes;
     finding
@@ -126,7 +127,8 @@ fn allocators(ground: &Ground<'_>) -> Vec<Finding> {
 }
 
 fn unread_jemalloc(by: &detect::Hint) -> Finding {
-    let known = Known { name: "jemalloc", by: by.what.clone(), confidence: 0.9 };
+    let confidence = if by.what.starts_with("library") { 1.0 } else { 0.9 };
+    let known = Known { name: "jemalloc", by: by.what.clone(), confidence };
     let note = "jemalloc: neither 5.3.0 nor 5.3.1, or not in use yet: its arenas are not understood. \
                 Link plimsoll-probe to have its own statistics";
     Finding {
@@ -228,10 +230,4 @@ fn suggestion(action: &str, gain: u64, held: u64) -> Option<Suggestion> {
     const WORTH: u64 = 10;
     let worth = gain > 0 && gain >= held / WORTH;
     worth.then(|| Suggestion { action: action.to_owned(), predicted_gain_bytes: gain })
-}
-
-/// The names of a runtime's figures, for those who show a report.
-#[must_use]
-pub fn is_introspectable(stats: &Value) -> bool {
-    stats.get("introspectable") != Some(&Value::Bool(false))
 }

@@ -1,8 +1,7 @@
 //! Who is there: by libraries that are mapped, by symbols, by the name of the program.
 //!
 //! Each claim says what it rests on and how sure it is. A library that is mapped under an
-//! allocator's name replaces malloc; symbols inside a program show that it is linked, not that all
-//! blocks come from it.
+//! allocator's name replaces malloc, and so does one that is linked into the program.
 
 use super::go;
 use super::ground::{Ground, Image};
@@ -119,10 +118,12 @@ fn recognised(ground: &Ground<'_>, sign: &Sign) -> Option<Known> {
     for image in &ground.images {
         let name = image.module.name();
         if sign.libraries.iter().any(|library| name.starts_with(library)) {
-            return known(format!("library {name} is mapped"), 0.95);
+            return known(format!("library {name} is mapped"), 1.0);
         }
         if let Some(symbol) = image.any(sign.symbols) {
-            return known(format!("symbol {symbol} in {name}"), 0.9);
+            // A library may have one inside for itself.
+            let confidence = if ground.is_program(image) { 1.0 } else { 0.9 };
+            return known(format!("symbol {symbol} in {name}"), confidence);
         }
     }
     let name = ground.program()?.module.name();
@@ -145,8 +146,6 @@ pub fn may_hold_jemalloc(ground: &Ground<'_>, image: &Image<'_>) -> Option<Hint>
         return Some(Hint { what: format!("symbol {symbol} in {name}"), is_sure: true });
     }
     // A stripped program may have one linked all the same.
-    let is_program =
-        ground.program().is_some_and(|program| program.module.path == image.module.path);
-    is_program
-        .then(|| Hint { what: format!("no symbol, but the form of {name}'s data"), is_sure: false })
+    let what = || format!("no symbol, but the form of {name}'s data");
+    ground.is_program(image).then(|| Hint { what: what(), is_sure: false })
 }

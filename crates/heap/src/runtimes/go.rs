@@ -10,8 +10,10 @@
 //! runtime needs, and the head of the profile is found by its form.
 
 use super::ground::{Ground, Image};
+use crate::maps::Mapping;
 use crate::memory::Memory;
 use crate::report::ByStack;
+use crate::scene::{Claim, Part};
 use buckets::Bucket;
 use memstats::MemStats;
 use pclntab::Functions;
@@ -135,6 +137,20 @@ fn name_sites(go: &mut Go, found: &[Bucket], functions: &Functions) {
         count: count.round() as u64,
     });
     go.sites = named.collect();
+}
+
+/// The mappings that are the Go heap: 64-bit programs have it at a fixed place.
+///
+/// Source: Go's `runtime/malloc.go`, `mallocinit`.
+#[must_use]
+pub fn heap_mappings(mappings: &[Mapping]) -> Vec<Claim> {
+    const START: u64 = if cfg!(target_arch = "aarch64") { 0x40_0000_0000 } else { 0xc0_0000_0000 };
+    /// The next hint that the runtime would try.
+    const END: u64 = START + (1 << 40);
+    let of_heap =
+        |mapping: &&Mapping| mapping.is_anonymous() && (START..END).contains(&mapping.start);
+    let own = mappings.iter().filter(of_heap);
+    own.map(|mapping| Claim { range: mapping.range(), part: Part::Heap }).collect()
 }
 
 /// The text of a Go string variable.

@@ -86,6 +86,11 @@ impl<'a> Ground<'a> {
         self.images.iter().find(|image| image.module.path == *path)
     }
 
+    #[must_use]
+    pub fn is_program(&self, image: &Image<'_>) -> bool {
+        self.program().is_some_and(|program| program.module.range == image.module.range)
+    }
+
     /// The first module with a symbol of that name.
     #[must_use]
     pub fn with(&self, name: &str) -> Option<&Image<'a>> {
