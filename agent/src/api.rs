@@ -166,9 +166,9 @@ fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(silences::destinations))
         .routes(routes!(incidents::incidents))
         .routes(routes!(incidents::incident))
-        .routes(routes!(reports::list, reports::make))
-        .routes(routes!(reports::compared))
-        .routes(routes!(reports::one))
+        .routes(routes!(reports::reports, reports::take_report))
+        .routes(routes!(reports::report_diff))
+        .routes(routes!(reports::report))
         .routes(routes!(events::events))
 }
 

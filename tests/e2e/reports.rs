@@ -187,7 +187,7 @@ fn what_cannot_be_reported_on_is_told_with_a_reason_and_an_exit_code() {
         (&[], 2, "<PID>"),
         (&["0"], 2, "0 is not in"),
         (&[&own, "--level", "3"], 2, "3 is not in"),
-        (&["diff", text(&torn), text(&torn)], 1, "torn.json:3:18: "),
+        (&["diff", text(&torn), text(&torn)], 1, "torn.json:3:17: "),
         (&["diff", text(&other), text(&torn)], 1, "its schema is 'plimsoll.incident/1'"),
         (&["diff", "/nowhere/a.json", text(&torn)], 1, "/nowhere/a.json: cannot be read"),
     ];

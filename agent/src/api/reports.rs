@@ -32,7 +32,7 @@ const PPROF: &str = "application/vnd.google.protobuf+gzip";
 /// Heap reports that are kept, being taken, or were refused lately; newest first.
 #[utoipa::path(get, path = "/api/v1/reports", tag = "memory",
     responses((status = 200, description = "The reports in short", body = Vec<ReportSummary>)))]
-pub(super) async fn list(
+pub(super) async fn reports(
     State(shared): State<Shared>,
     uri: Uri,
 ) -> Result<Json<Vec<ReportSummary>>, Problem> {
@@ -61,7 +61,7 @@ pub(super) async fn list(
             content_type = "application/problem+json"),
         (status = 429, description = "One of this process was taken just now", body = Problem,
             content_type = "application/problem+json")))]
-pub(super) async fn make(
+pub(super) async fn take_report(
     State(shared): State<Shared>,
     peer: Option<Extension<Peer>>,
     uri: Uri,
@@ -109,7 +109,7 @@ pub(super) async fn make(
             content_type = "application/problem+json"),
         (status = 409, description = "It could not be taken; the detail says why",
             body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn one(
+pub(super) async fn report(
     State(shared): State<Shared>,
     id: Result<Path<String>, PathRejection>,
     uri: Uri,
@@ -146,7 +146,7 @@ pub(super) async fn one(
             content_type = "application/problem+json"),
         (status = 409, description = "One of them is not finished", body = Problem,
             content_type = "application/problem+json")))]
-pub(super) async fn compared(State(shared): State<Shared>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn report_diff(State(shared): State<Shared>, uri: Uri) -> Result<Response, Problem> {
     let mut params = Params::of(&uri);
     let id = |text: &str| id_of("", text).map_err(|wrong| wrong.detail);
     let (a, b) = (params.require("a", id), params.require("b", id));

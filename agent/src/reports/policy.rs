@@ -64,7 +64,10 @@ pub enum Declined {
     Off,
     #[error("level {level} is above what this agent takes (reports.level_max = {max})")]
     Level { level: u8, max: usize },
-    #[error("another report of this process was asked for just now; again in {} s", .0.as_secs() + 1)]
+    #[error(
+        "another report of this process was asked for just now; again in {} s",
+        .0.as_secs() + 1
+    )]
     CoolDown(Duration),
     #[error("as many reports as may wait are waiting")]
     Busy,

@@ -53,8 +53,8 @@ pub struct Incident {
     pub verdict: Option<Verdict>,
     /// What was collected when the target became suspect, and again before its limit.
     pub evidence: Vec<EvidenceTaken>,
-    /// Heap reports that were taken before the kill, and what changed between the first and the last
-    /// of one process; null where none was taken.
+    /// Heap reports that were taken before the kill, and what changed between the first and the
+    /// last of one process; null where none was taken.
     pub heap: Option<HeapEvidence>,
     /// Pressure signals of the quarter hour before the kill, and what was answered.
     pub pressure: Vec<PressureNote>,
