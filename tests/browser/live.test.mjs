@@ -72,6 +72,45 @@ test("a process in a limited cgroup lies below its line, and the cgroup says who
   await page.locator(".plot canvas").waitFor(DEADLINE);
 });
 
+test("a heap report of it is taken by a click, and a second one is compared with the first", async () => {
+  if (!LEAK_PID) return;
+  const { page } = opened;
+  const take = async () => {
+    const { id } = await (await fetch(new URL(`/api/v1/processes/${LEAK_PID}`, PLIMSOLL_URL))).json();
+    await page.goto(new URL(`/#/target/${encodeURIComponent(id)}`, PLIMSOLL_URL).href);
+    await page.getByRole("button", { name: "Take a heap report" }).click();
+    await page.getByRole("heading", { name: "Resident" }).waitFor(DEADLINE);
+    await page.waitForFunction(
+      () => document.querySelector("img.flame")?.naturalWidth > 0,
+      undefined,
+      DEADLINE,
+    );
+  };
+  await take();
+  const said = await page.locator("main").innerText();
+  assert.ok(said.includes("was left alone"), said);
+  // The same process again only after reports.cooldown: the page says so, and then it is taken.
+  const before = page.url();
+  await page.goto(new URL("/#/reports", PLIMSOLL_URL).href);
+  const again = async () => {
+    await page.getByLabel(/by pid/).fill(LEAK_PID);
+    await page.getByRole("button", { name: "Take a heap report" }).click();
+    await page.waitForFunction(
+      () => location.hash.startsWith("#/report/") || /Too soon/.test(document.body.innerText),
+      undefined,
+      DEADLINE,
+    );
+  };
+  const deadline = Date.now() + DEADLINE.timeout;
+  for (await again(); !page.url().includes("#/report/"); await again()) {
+    assert.ok(Date.now() < deadline, "never taken a second time");
+    await page.waitForTimeout(500);
+  }
+  assert.notEqual(page.url(), before);
+  await page.getByText("Compare with").getByRole("link").first().click();
+  await page.getByRole("heading", { name: "What changed" }).waitFor(DEADLINE);
+});
+
 test("nothing went wrong in the page, nor against its content security policy", () => {
   // A process that ended in between is an honest 404, which the browser logs too.
   const wrongs = opened.wrongs.filter((text) => !text.startsWith("Failed to load resource"));

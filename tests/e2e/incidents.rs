@@ -77,6 +77,7 @@ fn a_leak_run_to_its_kill_is_on_record_whole_and_survives_the_agents_own_kill() 
     check_growth_and_series(&incident, pid);
     check_foretold(&incident);
     check_evidence(&incident);
+    check_inside(&agent, &incident, pid);
     let whats: Vec<&str> = strings(&incident["next"], "what");
     assert!(whats.iter().any(|what| what.contains("leaker")), "{whats:?}");
     assert!(whats.iter().any(|what| what.contains("only buy")), "a leak: {whats:?}");
@@ -163,6 +164,29 @@ fn check_foretold(incident: &Value) {
         "{verdict}"
     );
     assert_eq!(verdict["limit_bytes"], LIMIT_MIB * 1024 * 1024);
+}
+
+/// A heap report was taken when it became suspect and another before its limit, and the incident
+/// says what changed between them.
+fn check_inside(agent: &Agent, incident: &Value, pid: u32) {
+    let reports = incident["heap"]["reports"].as_array().expect("heap reports");
+    let own: Vec<&Value> = reports
+        .iter()
+        .filter(|report| report["pid"] == pid && report["state"] == "ready")
+        .collect();
+    assert!(own.len() >= 2, "{reports:#?}\n{}", agent.log());
+    let stages: Vec<&str> = own.iter().filter_map(|report| report["stage"].as_str()).collect();
+    assert!(stages.contains(&"suspected") && stages.contains(&"before_limit"), "{stages:?}");
+    assert!(own.iter().all(|report| report["asked_by"] == "recorder" && report["level"] == 0));
+    let diff = &incident["heap"]["diff"];
+    assert_eq!(
+        (&diff["schema"], &diff["b"]["pid"]),
+        (&"plimsoll.report-diff/1".into(), &pid.into())
+    );
+    let grown = diff["bytes"]["rss.total_bytes"]["delta"].as_f64().expect("it grew");
+    assert!(grown > MIB, "{diff:#}");
+    let id = own[0]["id"].as_str().expect("an id");
+    assert_eq!(agent.get(&format!("/api/v1/reports/{id}")).status, 200, "in full by its id");
 }
 
 fn check_evidence(incident: &Value) {

@@ -146,7 +146,10 @@ pub(super) async fn report(
             content_type = "application/problem+json"),
         (status = 409, description = "One of them is not finished", body = Problem,
             content_type = "application/problem+json")))]
-pub(super) async fn report_diff(State(shared): State<Shared>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn report_diff(
+    State(shared): State<Shared>,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let mut params = Params::of(&uri);
     let id = |text: &str| id_of("", text).map_err(|wrong| wrong.detail);
     let (a, b) = (params.require("a", id), params.require("b", id));
