@@ -1,8 +1,8 @@
 //! Where heap reports stand: files in the state directory, and in memory what is not on disk.
 //!
 //! At most `reports.reports_max` of `reports.disk_budget`, none older than `reports.ttl`; the
-//! oldest goes first. The lock is never held across IO: lists are answered from memory whatever the disk
-//! does.
+//! oldest goes first. The lock is never held across IO: lists are answered from memory whatever the
+//! disk does.
 
 use super::files;
 use crate::config::ReportsConfig;

@@ -1,8 +1,9 @@
 //! How a report, and the difference of two, is shown: text for a terminal, pprof for its tools, SVG
 //! for a browser. JSON is the document itself.
 //!
-//! All of it is pure: from a document to text or bytes. A document may be foreign, read from a file:
-//! names in it are made harmless for where they go, and nothing of it decides how much is drawn.
+//! All of it is pure: from a document to text or bytes. A document may be foreign, read from a
+//! file: names in it are made harmless for where they go, and nothing of it decides how much is
+//! drawn.
 
 mod diff;
 mod flame;
