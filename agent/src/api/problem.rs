@@ -31,9 +31,9 @@ pub(super) struct Problem {
     /// Everything wrong with the parameters, at most 20.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ParameterError>,
-    /// When it is worth asking again. Units: seconds.
+    /// When it is worth asking again; 0 where nothing is known of that. Units: seconds.
     #[serde(skip)]
-    retry_after_s: Option<u64>,
+    retry_after_s: u16,
 }
 
 /// What is wrong with one parameter.
@@ -52,7 +52,7 @@ impl Problem {
     ) -> Self {
         let (status, detail) = (status.as_u16(), detail.into());
         let (instance, errors) = (String::new(), Vec::new());
-        Self { kind, title, status, detail, instance, errors, retry_after_s: None }
+        Self { kind, title, status, detail, instance, errors, retry_after_s: 0 }
     }
 
     pub(super) fn parameters(mut errors: Vec<ParameterError>) -> Self {
@@ -129,7 +129,7 @@ impl Problem {
     pub(super) fn too_soon(detail: impl Into<String>, retry_after_s: u64) -> Self {
         let status = StatusCode::TOO_MANY_REQUESTS;
         let problem = Self::new("urn:plimsoll:problem:too-soon", "Too soon", status, detail);
-        Self { retry_after_s: Some(retry_after_s), ..problem }
+        Self { retry_after_s: u16::try_from(retry_after_s).unwrap_or(u16::MAX), ..problem }
     }
 
     pub(super) fn busy(detail: impl Into<String>) -> Self {
@@ -278,9 +278,10 @@ pub(super) async fn render(request: Request, next: Next) -> Response {
     parts.status = status;
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
-    let unavailable = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S);
-    if let Some(seconds) = retry_after_s.or(unavailable) {
-        parts.headers.insert(header::RETRY_AFTER, seconds.into());
+    if retry_after_s > 0 {
+        parts.headers.insert(header::RETRY_AFTER, retry_after_s.into());
+    } else if status == StatusCode::SERVICE_UNAVAILABLE {
+        parts.headers.insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
     }
     if status == StatusCode::UNAUTHORIZED {
         parts.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -92,7 +92,7 @@ impl Drop for Alive {
 #[derive(Debug, Default)]
 struct Asked {
     /// None once the agent ends.
-    jobs: Option<SyncSender<Job>>,
+    jobs: Option<SyncSender<Box<Job>>>,
     cooling: Cooling,
 }
 
@@ -168,7 +168,7 @@ impl Reports {
         };
         let id = self.shelf.begin(summary, self.clock.unix_ms(now));
         let (done, finished) = oneshot::channel();
-        let job = Job { id: id.clone(), order: order.clone(), done };
+        let job = Box::new(Job { id: id.clone(), order: order.clone(), done });
         let sent = asked.jobs.as_ref().map(|jobs| jobs.try_send(job));
         match sent {
             Some(Ok(())) => {
@@ -206,10 +206,10 @@ impl Reports {
         self.asked.lock().jobs = None;
     }
 
-    fn work(&self, jobs: &Receiver<Job>, taker: &Taker) {
+    fn work(&self, jobs: &Receiver<Box<Job>>, taker: &Taker) {
         loop {
             match jobs.recv_timeout(PRUNE_EVERY) {
-                Ok(job) => self.take(job, taker),
+                Ok(job) => self.take(*job, taker),
                 Err(RecvTimeoutError::Timeout) => {
                     self.shelf.prune(self.clock.unix_ms(self.clock.now()));
                 }

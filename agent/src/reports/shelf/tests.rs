@@ -108,7 +108,7 @@ fn what_is_torn_foreign_or_a_link_is_told_apart_and_never_served() {
 #[test]
 fn without_a_disk_the_newest_few_are_kept_in_memory_and_a_full_disk_is_told_of() {
     let (shelf, _) = ReportShelf::open(None, config(10), 0);
-    let ids: Vec<String> = (0..MEMORY_MAX as i64 + 3).map(|n| put(&shelf, 1, n)).collect();
+    let ids: Vec<String> = (0..11).map(|n| put(&shelf, 1, n)).collect();
     assert_eq!(shelf.len(), MEMORY_MAX);
     assert!(matches!(shelf.find(&ids[0]), ReportFound::None));
     assert!(matches!(shelf.find(ids.last().unwrap()), ReportFound::Ready(_)));
