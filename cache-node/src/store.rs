@@ -7,7 +7,8 @@
 //!    ├ index      hash → place, grown a bucket at a time              room  who must go
 //!    ├ segments   tallies, queues, lives                              pieces  large items
 //!    ├ record     how an item lies in a segment                       ghost  who went lately
-//!    └ arena      segments' memory, the only unsafe                   budget  one number for all
+//!    └ arena      segments' memory (unsafe)                          budget  one number for all
+//! ahead    what will be looked for soon is fetched: fetch (unsafe) is the hint to the processor
 //! ```
 //!
 //! The store is cut into partitions by the hash of the key. Each is a plain structure behind one
@@ -16,8 +17,10 @@
 //! memory and returning it, reads no clock (each call is handed `now`), and logs nothing.
 //! The layout and why: docs/decisions/0008.
 
+mod ahead;
 mod arena;
 mod budget;
+mod fetch;
 mod ghost;
 mod image;
 mod index;
@@ -38,6 +41,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::Ahead;
 pub use image::{Adopted, Adopting};
 pub use item::{
     Admission, Data, Evictions, Expires, Item, Join, New, Over, Params, Refused, Seen, Totals,
@@ -160,7 +164,8 @@ impl Store {
     }
 
     fn number_of(&self, hash: u64) -> usize {
-        (hash >> 56) as usize & (self.partitions.len() - 1)
+        // The highest bits, so that sorted hashes lie by partition.
+        ((hash >> 56) as usize * self.partitions.len()) >> 8
     }
 
     /// Finds or makes room for a record: the segment it goes to, and a place in the index.

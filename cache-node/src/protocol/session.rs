@@ -3,6 +3,7 @@
 //! Whatever the pieces in which bytes arrive, the answers are the same; but for `watch` and the
 //! dumps, which memcached refuses while other answers wait to be written.
 
+use super::ahead::Lookout;
 use super::auth::{self, Gate};
 use super::classic::get::{self, Fetch, Piece, Start};
 use super::classic::update;
@@ -108,7 +109,11 @@ impl Session {
         let turns = if commands < COMMANDS_DEFAULT { 1 } else { TURNS_PER_CALL };
         let steps_max = commands.saturating_mul(turns);
         let mut taken = 0;
+        let mut lookout = Lookout::default();
         for _ in 0..steps_max {
+            if matches!(self.pending, Pending::Nothing) && self.admitted {
+                lookout.look(&context.store, input, taken);
+            }
             let (now, quiet) = (context.clock.now(), false);
             let peer = self.peer;
             let mut turn = Turn { context, peer: &peer, out: &mut *out, now, quiet };

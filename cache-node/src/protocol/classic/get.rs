@@ -4,6 +4,7 @@
 //! an error among them stands behind what was answered already; on a line that is here as a whole
 //! it stands alone.
 
+use crate::protocol::ahead::Lookout;
 use crate::protocol::number;
 use crate::protocol::turn::{Saw, Turn, line, number as append};
 use crate::stats::Did;
@@ -103,7 +104,9 @@ pub(in crate::protocol) fn piece(
     room: usize,
 ) -> Piece {
     let mut taken = 0;
+    let mut lookout = Lookout::default();
     loop {
+        lookout.look_at_keys(&turn.context.store, input, taken);
         let rest = &input[taken..];
         let Some(end) = memchr::memchr3(b' ', b'\n', 0, rest) else {
             if rest.len() > KEY_BYTES_MAX + 1 {
