@@ -12,7 +12,6 @@ use crate::admin::{self, Admin, Desk};
 use crate::cli::{EX_NOUSER, EX_OSERR, Memory, Plan};
 use crate::clock::Clock;
 use crate::control::agent::{self, Agent};
-use crate::control::own::Own;
 use crate::control::{self, Budget, Control};
 use crate::protocol::{Shared, Users};
 use crate::serve::{Addresses, Kitchen, Roster, ServeError, Server};
@@ -20,6 +19,7 @@ use crate::settings::Settings;
 use crate::snapshot::{self, Kind, Live, Manner};
 use crate::store::{Params, Store};
 use host::Node;
+use plimsoll_pressure::own::Own;
 use signals::Wish;
 use std::path::Path;
 use std::sync::Arc;
@@ -186,7 +186,7 @@ fn asked(memory: Memory, own: &Own) -> Option<u64> {
         Memory::Auto => None,
         Memory::Given(bytes) => Some(bytes),
         Memory::Share(share) => {
-            let whole = [own.limit(), own.node_bytes()].into_iter().flatten().min()?;
+            let whole = [own.limit(), own.node_bytes()].into_iter().flatten().min()?.0;
             // Below 2^53 bytes nothing is lost.
             Some((whole as f64 * share) as u64)
         }

@@ -75,7 +75,7 @@ const SEGMENTS_PER_PARTITION: u64 = 48;
 /// A record takes at most this share of a segment.
 const RECORDS_PER_SEGMENT: usize = 8;
 /// Victims taken for one item at most, when evicting and when not.
-const STEPS_MAX: u8 = 8;
+const STEPS_MAX: u8 = 24;
 const STEPS_MAX_KEEPING: u8 = 64;
 /// How long giving back waits for a partition that is in use.
 const LOCK_WAIT: Duration = Duration::from_millis(2);
@@ -291,15 +291,21 @@ impl Store {
         if let Some(unused) = self.shared.arena.take_cached() {
             return Some(unused.release());
         }
-        let count = self.partitions.len();
         let first = self.turn.fetch_add(1, Relaxed);
-        let mut partitions = (0..count).map(|i| &self.partitions[(first + i) % count]);
-        let coldest = partitions.find_map(|partition| {
-            let mut partition = partition.try_lock_for(LOCK_WAIT)?;
-            partition.retire_coldest(&self.shared)
-        });
+        // What has little may need all of it for one large value on its way in.
+        let coldest = self.retire_from(first, true).or_else(|| self.retire_from(first, false));
         // The pages go when the lock is free again.
         Some(coldest.or_else(|| self.shared.arena.take_cached())?.release())
+    }
+
+    fn retire_from(&self, first: usize, spares: bool) -> Option<arena::Segment> {
+        let count = self.partitions.len();
+        let mut partitions = (0..count).map(|i| &self.partitions[(first + i) % count]);
+        partitions.find_map(|partition| {
+            let mut partition = partition.try_lock_for(LOCK_WAIT)?;
+            let is_spared = spares && self.is_poor(&partition);
+            if is_spared { None } else { partition.retire_coldest(&self.shared, spares) }
+        })
     }
 }
 
