@@ -12,7 +12,7 @@ use crate::admin::{self, Admin, Desk};
 use crate::cli::{EX_NOUSER, EX_OSERR, Memory, Plan};
 use crate::clock::Clock;
 use crate::control::agent::{self, Agent};
-use crate::control::{self, Budget, Control};
+use crate::control::{self, Budget, Control, Level};
 use crate::protocol::{Shared, Users};
 use crate::serve::{Addresses, Kitchen, Roster, ServeError, Server};
 use crate::settings::Settings;
@@ -133,7 +133,6 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
         snapshot::start(path.clone(), store, clock, snapshot::BYTES_PER_S)
     });
     let live = live.transpose()?.map(Arc::new);
-    let timer = timer::start(Arc::clone(&clock))?;
     let server = Server::start(&Kitchen {
         store: Arc::clone(&store),
         settings: Arc::clone(&settings),
@@ -142,6 +141,8 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
         roster: Arc::clone(&roster),
         stops: signals::stops(wishes.clone()),
     })?;
+    let (thrift, level) = (server.thrift(), Arc::clone(&control));
+    let timer = timer::start(Arc::clone(&clock), move || thrift.set(level.level() >= Level::Low))?;
     let desk = Desk {
         store: Arc::clone(&store),
         shared: Arc::clone(&shared),

@@ -268,7 +268,8 @@ impl Conn {
         if limit.is_some_and(|limit| before + due > limit) {
             return false;
         }
-        let charge = if before + due <= bench.roster.reserve_bytes() {
+        let ready = bench.roster.buffers_free.load(Relaxed);
+        let charge = if before + ready + due <= bench.roster.reserve_bytes() {
             None
         } else {
             match bench.context.store.charge(due) {

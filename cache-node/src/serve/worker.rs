@@ -113,6 +113,7 @@ impl Worker {
             self.round(&mut events, patience);
             self.accept();
             self.look_around();
+            self.bench.pool.account(&self.bench.context.store);
         }
         self.drain(&mut events);
     }
@@ -126,8 +127,14 @@ impl Worker {
         if !waiting && self.doors.iter().any(|door| door.knocked) {
             return Some(Duration::ZERO);
         }
-        let looks = waiting || self.bench.context.settings.idle_timeout.is_some();
+        let looks = waiting || self.keeps_needlessly();
+        let looks = looks || self.bench.context.settings.idle_timeout.is_some();
         looks.then_some(LOOK_AROUND)
+    }
+
+    /// Whether buffers are to be let go of as soon as nobody uses them.
+    fn keeps_needlessly(&self) -> bool {
+        self.bench.roster.is_lean() && !self.bench.pool.is_empty()
     }
 
     /// Waits, then gives everyone who has something to do one turn.
@@ -137,6 +144,9 @@ impl Worker {
         {
             tracing::error!(%error, "cannot wait for sockets");
             return;
+        }
+        if events.is_empty() && self.queue.is_empty() && self.keeps_needlessly() {
+            self.bench.pool.clear();
         }
         for event in &*events {
             self.happened(event);
