@@ -186,7 +186,18 @@ pub struct Settings {
     pub echoed: Echoed,
 }
 
+/// What memcached holds for each answer that waits to be written. Units: bytes.
+const ANSWER_BYTES: u64 = 1 << 10;
+
 impl Settings {
+    /// Answers of one connection that may wait to be written; None: as many as there are. The limit
+    /// for buffers is in memcached each thread's share, counted in its own sizes: so it is here.
+    #[must_use]
+    pub fn answers_max(&self) -> Option<usize> {
+        let share = self.buffer_bytes_max? / self.threads.max(1) as u64;
+        usize::try_from((share / ANSWER_BYTES).max(1)).ok()
+    }
+
     /// Addresses and ports on which TCP listens; port 0: any that is free.
     #[must_use]
     pub fn tcp_addresses(&self) -> Vec<SocketAddr> {
