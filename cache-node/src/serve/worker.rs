@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 const EVENTS_MAX: usize = 256;
 /// How often is looked for who is silent for too long, and for room at the door.
 const LOOK_AROUND: Duration = Duration::from_millis(250);
+/// While memory is short, who has had nothing to do for so long lets go of his buffers.
+const IDLE: Duration = Duration::from_millis(10);
 /// The mailbox. Doors come next, then UDP sockets, then connections.
 pub(super) const MAIL: Token = Token(0);
 
@@ -127,8 +129,10 @@ impl Worker {
         if !waiting && self.doors.iter().any(|door| door.knocked) {
             return Some(Duration::ZERO);
         }
-        let looks = waiting || self.keeps_needlessly();
-        let looks = looks || self.bench.context.settings.idle_timeout.is_some();
+        if self.keeps_needlessly() {
+            return Some(IDLE);
+        }
+        let looks = waiting || self.bench.context.settings.idle_timeout.is_some();
         looks.then_some(LOOK_AROUND)
     }
 
