@@ -88,9 +88,11 @@ pub struct Arena {
 }
 
 impl Arena {
+    /// Makes one with a limit, or with none.
+    ///
     /// # Errors
     /// What forbids it.
-    pub fn make(ground: &Ground, name: &str, limit_bytes: u64) -> Result<Self, Fault> {
+    pub fn make(ground: &Ground, name: &str, limit_bytes: Option<u64>) -> Result<Self, Fault> {
         // A unit of its own, so that nobody takes it for a part of another workload.
         let dir = ground.root.join(format!("{PREFIX}{}-{name}.service", std::process::id()));
         fs::create_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
@@ -99,8 +101,10 @@ impl Arena {
             Version::V1 => "memory.limit_in_bytes",
             Version::V2 => "memory.max",
         };
-        fs::write(own.dir.join(file), limit_bytes.to_string())
-            .map_err(|e| format!("{file}: {e}"))?;
+        if let Some(limit) = limit_bytes {
+            let written = fs::write(own.dir.join(file), limit.to_string());
+            written.map_err(|e| format!("{file}: {e}"))?;
+        }
         // Swap would put the end off. Where there is none, there is nothing to forbid.
         let _ = match own.version {
             Version::V1 => fs::write(own.dir.join("memory.swappiness"), "0"),

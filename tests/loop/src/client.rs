@@ -93,30 +93,22 @@ impl Client {
         if found == value(key, value_len) { Ok(true) } else { Err(format!("key-{key} is another")) }
     }
 
-    /// One figure of `stats WHICH`; memcached's protocol only.
+    /// All figures of `stats WHICH`; memcached's protocol only.
     ///
     /// # Errors
-    /// When there is no such figure.
-    pub fn stat(&mut self, which: &str, name: &str) -> Result<String, Fault> {
+    /// When the connection ends, or there are none.
+    pub fn stats(&mut self, which: &str) -> Result<Vec<(String, String)>, Fault> {
         self.send(format!("stats {which}\r\n").as_bytes())?;
-        let prefix = format!("STAT {name} ");
-        let mut found = None;
+        let mut found = Vec::new();
         loop {
             let line = self.line()?;
-            if line == "END" || line.contains("ERROR") {
-                return found.ok_or_else(|| format!("stats {which} has no {name}"));
+            if line == "END" {
+                return Ok(found);
             }
-            found = found.or_else(|| line.strip_prefix(&prefix).map(str::to_owned));
+            let figure = line.strip_prefix("STAT ").and_then(|rest| rest.split_once(' '));
+            let (name, value) = figure.ok_or_else(|| format!("stats {which}: {line}"))?;
+            found.push((name.to_owned(), value.to_owned()));
         }
-    }
-
-    /// The same as a number.
-    ///
-    /// # Errors
-    /// When it is none.
-    pub fn count(&mut self, which: &str, name: &str) -> Result<u64, Fault> {
-        let text = self.stat(which, name)?;
-        text.parse().map_err(|e| format!("{name} {text}: {e}"))
     }
 
     fn put_set(&self, bytes: &mut Vec<u8>, key: u64, value_len: usize) {

@@ -7,7 +7,8 @@
 //!                  │    └─ load    what the neighbour does to memory (this very program)
 //!                  ├─ client     memcached's and Redis' protocols   http   the agent's API
 //!                  ├─ traffic    gets and sets all the while, timed
-//!                  └─ meter      usage every few milliseconds, and what the level should be
+//!                  ├─ gauge      what the cache says of itself, all the while
+//!                  └─ meter      usage every few milliseconds, and when it was critical
 //!                       ▼
 //!                     judge      musts: wanted, measured, passed
 //! ```
@@ -20,6 +21,7 @@ pub mod agent;
 pub mod arena;
 pub mod cli;
 pub mod client;
+pub mod gauge;
 pub mod http;
 pub mod judge;
 pub mod load;

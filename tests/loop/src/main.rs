@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 
 fn run(wish: &Wish) -> Result<ExitCode, Fault> {
     let chosen: Vec<&Scenario> = if wish.scenario == "all" {
-        SCENARIOS.iter().filter(|scenario| scenario.in_all).collect()
+        SCENARIOS.iter().filter(|scenario| scenario.is_in_all()).collect()
     } else {
         let named = Scenario::named(&wish.scenario);
         vec![named.ok_or_else(|| format!("there is no scenario {}", wish.scenario))?]

@@ -60,6 +60,26 @@ impl Meter {
     }
 }
 
+/// When the kernel's own figures first met the documented conditions of `critical`: a fortieth of
+/// the limit left, or two seconds of it at the pace of the last second.
+#[must_use]
+pub fn critical_from(readings: &[Reading], limit_bytes: u64, from_ms: i64) -> Option<i64> {
+    let (mut rate, mut before) = (0.0_f64, None::<Reading>);
+    for reading in readings.iter().filter(|reading| reading.at_ms >= from_ms) {
+        let left = limit_bytes as f64 - reading.usage_bytes as f64;
+        if let Some(before) = before.filter(|before| before.at_ms < reading.at_ms) {
+            let passed_s = (reading.at_ms - before.at_ms) as f64 / 1000.0;
+            let now = (reading.usage_bytes as f64 - before.usage_bytes as f64) / passed_s;
+            rate += (now - rate) * (1.0 - (-passed_s).exp());
+        }
+        before = Some(*reading);
+        if left <= limit_bytes as f64 / 40.0 || (rate > 0.0 && left / rate <= 2.0) {
+            return Some(reading.at_ms);
+        }
+    }
+    None
+}
+
 impl Drop for Meter {
     fn drop(&mut self) {
         self.stops.store(true, Ordering::Relaxed);
@@ -67,5 +87,28 @@ impl Drop for Meter {
             // That it panicked was told when it did.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MIB;
+
+    fn rising(mib_per_s: u64) -> Vec<Reading> {
+        let at = |ms: u64| Reading {
+            at_ms: i64::try_from(ms).unwrap(),
+            usage_bytes: 100 * MIB + mib_per_s * MIB * ms / 1000,
+        };
+        (0..200).map(|n| at(n * 100)).collect()
+    }
+
+    #[test]
+    fn slow_growth_is_critical_at_a_fortieth_and_fast_growth_two_seconds_ahead() {
+        let slow = critical_from(&rising(10), 200 * MIB, 0);
+        assert!((7_800..=8_100).contains(&slow.unwrap()), "{slow:?}: 20 MiB are two seconds");
+        let fast = critical_from(&rising(40), 200 * MIB, 0);
+        assert!((900..=1_300).contains(&fast.unwrap()), "{fast:?}: the pace has to be seen first");
+        assert_eq!(critical_from(&rising(0), 200 * MIB, 0), None);
     }
 }

@@ -127,18 +127,25 @@ impl Server {
         Client::connect(self.address, self.kind.dialect())
     }
 
-    /// Stores so many bytes of values, as fast as it takes them. Returns how many keys that were.
+    /// Stores so many bytes of values, as fast as it takes them; what is refused is tried again for
+    /// a while. Returns how many keys that were.
     ///
     /// # Errors
-    /// When it stops answering.
+    /// When it stops answering, or goes on refusing.
     pub fn fill(&self, bytes: u64, interrupt: &Interrupt) -> Result<u64, Fault> {
         let keys = bytes / VALUE_LEN as u64;
         let mut client = self.client()?;
         for from in (0..keys).step_by(BATCH as usize) {
+            interrupt.wait("the cache takes what is to fill it", SOON, || {
+                match client.set_many(from..keys.min(from + BATCH), VALUE_LEN) {
+                    Ok(0) => Ok(()),
+                    Ok(refused) => Err(format!("{refused} of {BATCH} sets refused")),
+                    Err(fault) => Err(fault),
+                }
+            })?;
             if interrupt.is_set() {
                 return Err("interrupted".to_owned());
             }
-            client.set_many(from..keys.min(from + BATCH), VALUE_LEN)?;
         }
         Ok(keys)
     }

@@ -3,9 +3,12 @@
 //! asked for.
 
 use super::{Setting, Stage, mib};
+use crate::agent::time_ms;
+use crate::gauge::Gauge;
 use crate::judge::Report;
 use crate::subject::{Kind, Subject};
 use crate::traffic::{Asked, Traffic};
+use crate::wait::unix_ms;
 use crate::{Fault, MIB};
 use serde_json::Value;
 use std::time::Duration;
@@ -16,17 +19,17 @@ const LEAK_MIB_PER_S: f64 = 20.0;
 const LEAK_MIB: f64 = 200.0;
 /// How long it leaks, and a while after.
 const LASTS: Duration = Duration::from_secs(14);
-/// One is half a MiB: what the cache gives back at once.
-const SEGMENT: u64 = MIB / 2;
+/// What the cache gives back at once.
+const SEGMENT: u64 = MIB;
 
 pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<(), Fault> {
-    let stage = Stage::set(setting, subject, "leak-stops", LIMIT, Some(CACHE_MIB))?;
-    let keys = stage.server.fill(CACHE_MIB * MIB * 11 / 10, &setting.interrupt)?;
-    report.note(format!("the cgroup held {} before", mib(stage.arena.usage().unwrap_or(0))));
+    let mut stage = Stage::set(setting, subject, "leak-stops", LIMIT, Some(CACHE_MIB))?;
+    let keys = stage.fill(setting, CACHE_MIB * MIB * 11 / 10, report)?;
+    let gauge = stage.gauge()?;
+    let (begun_ms, before) = (unix_ms(), given(gauge.as_ref()));
     let traffic = Traffic::start(&stage.server, keys, Duration::from_millis(2))?;
     let mut leak = stage.leak(LEAK_MIB_PER_S, LEAK_MIB)?;
     setting.interrupt.pause(LASTS)?;
-    let mut stage = stage;
     let (cache_ended, leak_ended) = (stage.server.process.ended(), leak.ended());
     let kills = stage.arena.oom_kills().unwrap_or(0);
     let tally = traffic.finish();
@@ -40,8 +43,9 @@ pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<
     let measured = format!("{kills} kills, ended: {ended:?}");
     report.must("neither is killed", "0 kills", measured, kills == 0 && ended.is_empty());
 
-    let asked = asked(&stage.agent.words(&stage.scope())?);
-    let given = stage.server.client()?.count("plimsoll", "given_back_on_demand_bytes")?;
+    let mut words = stage.agent.words(&stage.scope())?;
+    words.retain(|word| time_ms(&word["at"]).is_some_and(|at| at >= begun_ms));
+    let (asked, given) = (asked(&words), given(gauge.as_ref()) - before);
     let off = given.abs_diff(asked);
     report.must(
         "the cache shrank by what was asked",
@@ -55,6 +59,10 @@ pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<
     let measured = format!("{gets} gets, slowest {slowest:.1} ms, fault: {:?}", tally.fault);
     report.must("gets are answered throughout", "no fault", measured, tally.fault.is_none());
     Ok(())
+}
+
+fn given(gauge: Option<&Gauge>) -> u64 {
+    gauge.map_or(0, |gauge| gauge.last().given_bytes)
 }
 
 /// What was asked for in all: an ask that was repeated more urgently before it was answered counts
