@@ -20,6 +20,7 @@ cargo xtask bench judging            what one judgement costs
 cargo xtask bench live [--minutes 2|20|both] [--only NAME]
                                      real leaks beside healthy programs: who is warned of, how early
 cargo xtask bench cache [--quick]    the cache node beside memcached and Redis (or --help)
+cargo xtask bench loop [--slow]      agent, cache and a leak in one cgroup, peers in its place
 cargo xtask bench detection [--help] what the detector finds and cries, beside naive rules
 cargo xtask memcached-suite          memcached's own tests against the cache, under its name
 cargo xtask fuzz [TARGET] [SECONDS]  fuzz the parsers, each for a while (default: all, 30 s)";
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         ["bench", "live", rest @ ..] => {
             bench::live::Wish::read(rest).and_then(|wish| bench::live::bench(&wish))
         }
+        ["bench", "loop", rest @ ..] => bench::closed_loop::bench(rest),
         ["bench", "cache", rest @ ..] => bench::cache::bench(rest),
         ["bench", "detection", rest @ ..] => bench::detection::bench(rest),
         ["memcached-suite", rest @ ..] => memcached_suite::suite(rest),
