@@ -100,6 +100,10 @@ impl Ear {
             self.hear(told);
         }
         let figures = self.control.figures();
+        let speaks = self.subscriber.agent().is_some();
+        if speaks != figures.agent_speaks {
+            self.control.agent_speaks(speaks);
+        }
         let Some(word) = &mut self.word else { return };
         let due = word.said.elapsed() + BEFORE_DEADLINE >= word.told.deadline;
         if !word.answered && (word.owed(&figures) == 0 || due) {
