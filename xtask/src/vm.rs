@@ -17,12 +17,11 @@ use crate::run::top;
 use crate::tools::{Tool, install};
 use console::Part;
 use image::Programs;
-use kernel::{KERNELS, Kernel};
+use kernel::{Files, KERNELS, Kernel};
 use machine::{Ended, Machine, QEMU};
 use parking_lot::Mutex;
 use plan::{Batch, CASES, batches};
 use std::fs;
-use std::path::PathBuf;
 use std::time::Instant;
 
 const USAGE: &str = "cargo xtask vm [--kernel 6.1|6.12|all] [--scenario NAME|all|tests] [--keep]";
@@ -86,20 +85,20 @@ impl Wish {
 pub fn vm(wish: &Wish) -> Outcome {
     let batches = wish.batches()?;
     install(TOOLS)?;
-    let images: Vec<PathBuf> =
-        batches.iter().map(|batch| batch.kernel.image()).collect::<Result<_, _>>()?;
+    let kernels: Vec<Files> =
+        batches.iter().map(|batch| batch.kernel.files()).collect::<Result<_, _>>()?;
     let begun = Instant::now();
     let programs = Programs::build()?;
     println!("built in {:.0} s", begun.elapsed().as_secs_f64());
     let interrupt = interrupt::watched()?;
-    let next = Mutex::new(batches.iter().zip(images));
+    let next = Mutex::new(batches.iter().zip(kernels));
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE.min(batches.len()) {
             scope.spawn(|| {
                 loop {
-                    let Some((batch, image)) = next.lock().next() else { break };
-                    let failed = run(batch, &image, &programs, wish.keep, &interrupt);
+                    let Some((batch, kernel)) = next.lock().next() else { break };
+                    let failed = run(batch, &kernel, &programs, wish.keep, &interrupt);
                     failures.lock().extend(failed.unwrap_or_else(|why| vec![why]));
                 }
             });
@@ -113,21 +112,21 @@ pub fn vm(wish: &Wish) -> Outcome {
 /// Boots one machine and shows what came of it. Returns what failed.
 fn run(
     batch: &Batch,
-    image: &PathBuf,
+    kernel: &Files,
     programs: &Programs,
     keep: bool,
     interrupt: &Flag,
 ) -> Result<Vec<String>, String> {
     let dir = top().join("target/vm/runs").join(batch.name());
     let initramfs = dir.join("initramfs");
-    let archive = programs.pack(&batch.file(), |program| batch.needs(program))?;
+    let archive = programs.pack(&batch.file(), kernel, |program| batch.needs(program))?;
     // What an earlier run kept is no result of this one.
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir)
         .and_then(|()| fs::write(&initramfs, archive))
         .map_err(|e| format!("{}: {e}", dir.display()))?;
     let machine = Machine {
-        kernel: image,
+        kernel: &kernel.image,
         initramfs: &initramfs,
         ram_mib: batch.ram_mib,
         cpus: 1,

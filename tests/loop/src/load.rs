@@ -3,13 +3,15 @@
 //! `leak MIB_PER_S MOST_MIB`: takes memory at an even pace, in steps of milliseconds, touches it,
 //! keeps it, and after `MOST_MIB` only holds it. `crowd SOCKET N`: subscribes so often to the agent,
 //! writes a line for each one it hears (milliseconds, who, number, level, scope), and never reads
-//! what the first of them is told. Both end when they are killed, or with their parent.
+//! what the first of them is told. `read FILE MIB`: reads so much of a file and keeps it open. All
+//! end when they are killed, or with their parent.
 
 use crate::Fault;
 use crate::wait::unix_ms;
 use serde_json::Value;
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -32,6 +34,10 @@ pub fn run(words: &[OsString]) -> Fault {
             (Ok(rate), Ok(most)) => leak(rate, most),
             _ => format!("leak: {rate} and {most} are no numbers"),
         },
+        ["read", file, mib] => match mib.parse() {
+            Ok(mib) => read(file, mib),
+            Err(e) => format!("read: {mib}: {e}"),
+        },
         ["crowd", socket, count] => match count.parse() {
             Ok(count) => crowd(socket, count),
             Err(e) => format!("crowd: {count}: {e}"),
@@ -53,6 +59,21 @@ fn leak(mib_per_s: f64, most_mib: f64) -> ! {
     loop {
         std::hint::black_box(&held);
         std::thread::park();
+    }
+}
+
+fn read(path: &str, mib: u64) -> Fault {
+    let copied = File::open(path).and_then(|file| {
+        std::io::copy(&mut (&file).take(mib << 20), &mut std::io::sink())?;
+        Ok(file)
+    });
+    match copied {
+        Err(e) => format!("{path}: {e}"),
+        // A block device's page cache goes when nobody has it open.
+        Ok(file) => loop {
+            std::hint::black_box(&file);
+            std::thread::park();
+        },
     }
 }
 

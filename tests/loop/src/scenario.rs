@@ -8,10 +8,11 @@ mod leak_stops;
 mod node_shortage;
 mod orphaned;
 mod slow_leak;
+mod v2;
 
 use crate::Fault;
 use crate::agent::Agent;
-use crate::arena::{Arena, Ground};
+use crate::arena::{Arena, Ground, Version};
 use crate::gauge::Gauge;
 use crate::judge::Report;
 use crate::load;
@@ -36,6 +37,8 @@ pub struct Setting {
     pub interrupt: Interrupt,
     /// By how much a scenario that would take minutes is shortened.
     pub time_scale: f64,
+    /// By how much longer something may take than is promised, on a machine that is slow as such.
+    pub slack: f64,
 }
 
 /// One scenario of the table.
@@ -53,6 +56,8 @@ pub enum When {
     Always,
     /// On a machine that is small enough.
     Small,
+    /// Where cgroup v2 is mounted.
+    OnV2,
     /// It takes too long.
     Asked,
 }
@@ -118,6 +123,36 @@ pub const SCENARIOS: &[Scenario] = &[
         when: When::Asked,
         run: slow_leak::run,
     },
+    Scenario {
+        name: "senses",
+        what: "v2: memory.events and stalls wake the agent",
+        when: When::OnV2,
+        run: v2::senses::run,
+    },
+    Scenario {
+        name: "kill",
+        what: "v2: a kill for a cgroup's limit is on record",
+        when: When::OnV2,
+        run: v2::kills::one,
+    },
+    Scenario {
+        name: "oom-group",
+        what: "v2: a cgroup that is killed as a whole is one incident",
+        when: When::OnV2,
+        run: v2::kills::group,
+    },
+    Scenario {
+        name: "limits",
+        what: "v2: the limit of an outer cgroup binds an inner one",
+        when: When::OnV2,
+        run: v2::limits::run,
+    },
+    Scenario {
+        name: "page-cache",
+        what: "v2: a cgroup full of page cache is not short of memory; needs /dev/ram0",
+        when: When::Asked,
+        run: v2::page_cache::run,
+    },
 ];
 
 impl Scenario {
@@ -128,10 +163,11 @@ impl Scenario {
 
     /// Whether `all` includes it here.
     #[must_use]
-    pub fn is_in_all(&self) -> bool {
+    pub fn is_in_all(&self, version: Version) -> bool {
         match self.when {
             When::Always => true,
             When::Small => node_shortage::is_small(),
+            When::OnV2 => version == Version::V2,
             When::Asked => false,
         }
     }

@@ -5,6 +5,7 @@
 //! here; see docs/decisions/0009.
 
 use super::archive::Archive;
+use super::kernel::Files;
 use crate::run::{captured, command, top};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,8 +14,8 @@ use std::path::{Path, PathBuf};
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const FLAGS: &str = "-Ctarget-feature=+crt-static";
 const PROFILE: &str = "vm";
-const PROGRAMS: [&str; 3] = ["plimsoll", "plimsoll-cache", "plimsoll-load"];
-const PACKAGES: [&str; 3] = ["plimsoll", "plimsoll-cache", "plimsoll-tests"];
+const PROGRAMS: [&str; 4] = ["plimsoll", "plimsoll-cache", "plimsoll-loop", "plimsoll-load"];
+const PACKAGES: [&str; 4] = ["plimsoll", "plimsoll-cache", "plimsoll-loop", "plimsoll-tests"];
 
 /// The built programs: name and content.
 #[derive(Debug)]
@@ -24,19 +25,16 @@ impl Programs {
     /// Builds them, or finds that nothing changed.
     pub fn build() -> Result<Self, String> {
         let target = top().join("target/vm/build");
-        let build = |words: &[&str]| {
-            let mut cargo = command(&["cargo"]);
-            cargo.args(words).args(["--profile", PROFILE, "--target", TARGET, "--target-dir"]);
-            cargo.arg(&target).env("RUSTFLAGS", FLAGS);
-            for package in PACKAGES {
-                cargo.args(["--package", package]);
-            }
-            cargo
-        };
-        crate::run::run(build(&["build", "--bins"]))?;
+        // All at once: another choice of packages is another choice of features, built anew.
+        let mut cargo = command(&["cargo", "build", "--bins", "--test", "e2e"]);
+        cargo.args(["--message-format", "json-render-diagnostics"]);
+        cargo.args(["--profile", PROFILE, "--target", TARGET, "--target-dir"]).arg(&target);
+        for package in PACKAGES {
+            cargo.args(["--package", package]);
+        }
+        cargo.env("RUSTFLAGS", FLAGS);
         // Only cargo knows the name of the file that holds the tests.
-        let words = ["test", "--no-run", "--test", "e2e", "--message-format", "json"];
-        let tests = executable(&captured(build(&words))?).ok_or("cargo named no test program")?;
+        let tests = executable(&captured(cargo)?).ok_or("cargo named no test program")?;
         let built = target.join(TARGET).join(PROFILE);
         let mut programs: Vec<(String, PathBuf)> =
             PROGRAMS.iter().map(|name| ((*name).to_owned(), built.join(name))).collect();
@@ -46,12 +44,19 @@ impl Programs {
     }
 
     /// An initramfs that does what `plan` says ([`super::plan`]).
-    pub fn pack(&self, plan: &str, only: impl Fn(&str) -> bool) -> Result<Vec<u8>, String> {
+    pub fn pack(
+        &self,
+        plan: &str,
+        kernel: &Files,
+        only: impl Fn(&str) -> bool,
+    ) -> Result<Vec<u8>, String> {
         let mut archive = Archive::default();
         archive.directory("bin");
         archive.file("bin/busybox", &read(&busybox()?)?);
         archive.file("init", &read(&top().join("tests/vm/bed.sh"))?);
         archive.file("plan", plan.as_bytes());
+        let module = kernel.brd.file_name().unwrap_or_default().to_string_lossy();
+        archive.file(&module, &read(&kernel.brd)?);
         archive.directory("plimsoll");
         for (name, content) in self.0.iter().filter(|(name, _)| only(name)) {
             archive.file(&format!("plimsoll/{name}"), content);

@@ -15,6 +15,9 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Stands for whichever kernel the release has now.
 const NEWEST: &str = "linux-image-cloud-amd64";
 
+/// Where a package has its modules, depending on its release.
+const MODULES: [&str; 2] = ["usr/lib/modules", "lib/modules"];
+
 /// A line of kernels, and the Debian release that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel {
@@ -25,13 +28,24 @@ pub struct Kernel {
 pub const KERNELS: [Kernel; 2] =
     [Kernel { line: "6.1", release: "bookworm" }, Kernel { line: "6.12", release: "trixie" }];
 
+/// What is taken out of a kernel's package.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// What boots.
+    pub image: PathBuf,
+    /// The module that makes block devices of RAM, compressed or not.
+    pub brd: PathBuf,
+}
+
 impl Kernel {
-    /// The image to boot; fetched if it is not there.
-    pub fn image(self) -> Result<PathBuf, String> {
-        let dir = top().join("target/vm/kernels");
-        let image = dir.join(format!("vmlinuz-{}", self.line));
-        if image.exists() {
-            return Ok(image);
+    /// Its files; fetched if they are not there.
+    pub fn files(self) -> Result<Files, String> {
+        let dir = top().join("target/vm/kernels").join(self.line);
+        let files = || {
+            Ok::<_, String>(Files { image: only(&dir, "vmlinuz-")?, brd: only(&dir, "brd.ko")? })
+        };
+        if let Ok(files) = files() {
+            return Ok(files);
         }
         fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
         let apt = Apt::prepare()?;
@@ -42,9 +56,18 @@ impl Kernel {
         let mut unpack = command(&["dpkg-deb", "--extract"]);
         unpack.arg(archive).arg(scratch.path());
         run(unpack)?;
-        let unpacked = only(&scratch.path().join("boot"), "vmlinuz-")?;
-        fs::rename(&unpacked, &image).map_err(|e| format!("{}: {e}", image.display()))?;
-        Ok(image)
+        // The module first: where the image is, all is.
+        let modules = MODULES.map(|path| only(&scratch.path().join(path), self.line));
+        let modules = modules.into_iter().find_map(Result::ok);
+        let modules = modules.ok_or_else(|| format!("{package} has no modules"))?;
+        for from in [
+            only(&modules.join("kernel/drivers/block"), "brd.ko")?,
+            only(&scratch.path().join("boot"), "vmlinuz-")?,
+        ] {
+            let to = dir.join(from.file_name().unwrap_or_default());
+            fs::rename(&from, &to).map_err(|e| format!("{}: {e}", to.display()))?;
+        }
+        files()
     }
 }
 
