@@ -83,6 +83,8 @@ impl Ground {
 #[derive(Debug)]
 pub struct Arena {
     pub version: Version,
+    /// It has a limit of its own: only then does the kernel have events of it to tell.
+    pub is_limited: bool,
     dir: PathBuf,
     mount: PathBuf,
 }
@@ -114,7 +116,8 @@ impl Arena {
         limit_bytes: Option<u64>,
     ) -> Result<Self, Fault> {
         fs::create_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-        let own = Self { version, dir, mount: mount.to_owned() };
+        let is_limited = limit_bytes.is_some();
+        let own = Self { version, is_limited, dir, mount: mount.to_owned() };
         let file = match own.version {
             Version::V1 => "memory.limit_in_bytes",
             Version::V2 => "memory.max",
