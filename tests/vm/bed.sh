@@ -20,6 +20,8 @@ hostname bed
 dmesg -n 1
 printf '%s\n' root:x:0:0::/root:/bin/sh nobody:x:65534:65534::/:/bin/sh >/etc/passwd
 export HOME=/root PATH=/bin:/plimsoll PLIMSOLL_TESTS_MUST_RUN=1 RUST_BACKTRACE=0
+# A share of a processor that is some twenty times slower than a real one.
+export PLIMSOLL_SAMPLING_CPU_BUDGET=0.4
 
 # Nothing is to be changed about what is sent, and nobody talks back.
 stty -F /dev/ttyS1 raw -echo

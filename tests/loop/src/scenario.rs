@@ -28,6 +28,9 @@ use std::time::{Duration, Instant};
 
 /// After filling, for levels to fall.
 const CALM_WITHIN: Duration = Duration::from_secs(60);
+/// Full is so much of what is stored into it, which is a tenth more than it holds.
+const FULL_SHARE: f64 = 0.8;
+const FULL_WITHIN: Duration = Duration::from_secs(150);
 
 /// What a run works with.
 #[derive(Clone, Debug)]
@@ -262,22 +265,52 @@ impl Stage {
     /// Stores so many bytes, then waits until the agent finds nothing to say of it any more. Returns
     /// how many keys that were.
     ///
+    /// A cache of ours that fills at a pace that would end at the limit soon holds back by itself:
+    /// then it is filled again, until it holds what it was started for.
+    ///
     /// # Errors
-    /// When it stops answering, or pressure does not end.
+    /// When it stops answering, stays empty, or pressure does not end.
     pub fn fill(&self, setting: &Setting, bytes: u64, report: &mut Report) -> Result<u64, Fault> {
         let begun = Instant::now();
-        let keys = self.server.fill(bytes, &setting.interrupt)?;
+        let mut rounds = 0;
+        let keys = loop {
+            let keys = self.server.fill(bytes, &setting.interrupt)?;
+            rounds += 1;
+            self.await_calm(setting)?;
+            let used = self.used()?;
+            if used.is_none_or(|used| used as f64 >= bytes as f64 * FULL_SHARE) {
+                break keys;
+            }
+            if begun.elapsed() > FULL_WITHIN {
+                return Err(format!("the cache holds {used:?} after {rounds} times {bytes}"));
+            }
+        };
         let took = begun.elapsed().as_secs_f64();
+        let held = mib(self.arena.usage().unwrap_or(0));
+        let times = format!("{rounds} times in {took:.1} s");
+        report.note(format!("filled {times}; {held} were held before it began"));
+        Ok(keys)
+    }
+
+    fn await_calm(&self, setting: &Setting) -> Result<(), Fault> {
         let scope = self.scope();
         setting.interrupt.wait("calm before it begins", CALM_WITHIN, || {
             let pressure = self.agent.json("/api/v1/pressure")?;
             let scopes = pressure["scopes"].as_array().cloned().unwrap_or_default();
             let loud = |row: &&Value| row["scope"] == scope && row["level"] != "none";
             scopes.iter().find(loud).map_or(Ok(()), |row| Err(row.to_string()))
-        })?;
-        let held = mib(self.arena.usage().unwrap_or(0));
-        report.note(format!("filled in {took:.1} s; {held} were held before it began"));
-        Ok(keys)
+        })
+    }
+
+    /// What our cache holds; None: it is another. Units: bytes.
+    fn used(&self) -> Result<Option<u64>, Fault> {
+        if self.server.kind != Kind::Ours {
+            return Ok(None);
+        }
+        let figures = self.server.client()?.stats("plimsoll")?;
+        let used = figures.iter().find(|(name, _)| name == "used_bytes");
+        let used = used.and_then(|(_, bytes)| bytes.parse().ok());
+        used.map(Some).ok_or_else(|| "the cache does not say what it holds".to_owned())
     }
 
     /// What our cache says of itself; None: it is another.
