@@ -90,6 +90,20 @@ impl Agent {
     }
 }
 
+/// Words in short, for people: milliseconds since `from_ms`, level, asked, freed, outcome.
+#[must_use]
+pub fn in_short(words: &[Value], from_ms: i64) -> String {
+    let mib = |value: &Value| value.as_f64().map_or(-1.0, |bytes| bytes / 1_048_576.0);
+    let short = |word: &Value| {
+        let at = time_ms(&word["at"]).map_or(0, |at| at - from_ms);
+        let text = |key: &str| word[key].as_str().unwrap_or("?").to_owned();
+        let (asked, freed) = (mib(&word["asked_bytes"]), mib(&word["freed_bytes"]));
+        let ended = time_ms(&word["ended_at"]).map_or(-1, |at| at - from_ms);
+        format!("{at} {} {asked:.1}→{freed:.1} {} at {ended}", text("level"), text("outcome"))
+    };
+    words.iter().map(short).collect::<Vec<_>>().join("; ")
+}
+
 fn address_in(said: &str) -> Option<SocketAddr> {
     let rest = &said[said.find("http://")? + "http://".len()..];
     let is_part = |c: char| c.is_ascii_digit() || c == '.' || c == ':';

@@ -5,7 +5,7 @@
 //! the documentation says `critical` is; see [`crate::meter::critical_from`].
 
 use super::{Setting, Stage, mib};
-use crate::agent::time_ms;
+use crate::agent::{in_short, time_ms};
 use crate::judge::Report;
 use crate::meter::critical_from;
 use crate::subject::{Kind, Subject};
@@ -13,7 +13,7 @@ use crate::wait::unix_ms;
 use crate::{Fault, MIB};
 use std::time::Duration;
 
-const LIMIT: u64 = 400 * MIB;
+const LIMIT: u64 = 380 * MIB;
 const CACHE_MIB: u64 = 270;
 const BURST_MIB: f64 = 100.0;
 const LASTS: Duration = Duration::from_secs(5);
@@ -31,13 +31,14 @@ pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<
     let has_ended = stage.server.process.ended().is_some();
     let measured = format!("{kills} kills");
     report.must("nobody is killed", "0 kills", measured, kills == 0 && !has_ended);
+    let words = stage.agent.words(&stage.scope())?;
+    report.note(in_short(&words, begun_ms));
     let crossed = critical_from(&stage.meter.readings(), LIMIT, begun_ms);
     let Some(crossed) = crossed else { return Err("the burst was never critical".to_owned()) };
     report.note(format!("critical {} ms after the burst began", crossed - begun_ms));
     report.note(format!("at most {} of {} were held", mib(stage.meter.most()), mib(LIMIT)));
     let Some(gauge) = gauge.filter(|_| subject.kind == Kind::Ours) else { return Ok(()) };
 
-    let words = stage.agent.words(&stage.scope())?;
     let said = words.iter().filter(|word| word["level"] == "critical");
     let said = said.filter_map(|word| time_ms(&word["at"])).find(|at| *at >= begun_ms);
     let measured = said.map_or("never".to_owned(), |at| format!("{} ms", at - crossed));

@@ -3,7 +3,7 @@
 //! asked for.
 
 use super::{Setting, Stage, mib};
-use crate::agent::time_ms;
+use crate::agent::{in_short, time_ms};
 use crate::gauge::Gauge;
 use crate::judge::Report;
 use crate::subject::{Kind, Subject};
@@ -45,6 +45,7 @@ pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<
 
     let mut words = stage.agent.words(&stage.scope())?;
     words.retain(|word| time_ms(&word["at"]).is_some_and(|at| at >= begun_ms));
+    report.note(in_short(&words, begun_ms));
     let (asked, given) = (asked(&words), given(gauge.as_ref()) - before);
     let off = given.abs_diff(asked);
     report.must(
