@@ -52,7 +52,7 @@ impl Programs {
     ) -> Result<Vec<u8>, String> {
         let mut archive = Archive::default();
         archive.directory("bin");
-        archive.file("bin/busybox", &read(&busybox()?)?);
+        archive.file("bin/busybox", &busybox()?);
         archive.file("init", &read(&top().join("tests/vm/bed.sh"))?);
         archive.file("plan", plan.as_bytes());
         let module = kernel.brd.file_name().unwrap_or_default().to_string_lossy();
@@ -69,11 +69,16 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// In the machine there is no library that it could load.
-fn busybox() -> Result<PathBuf, String> {
+/// The content of the one that is linked statically: in the machine there is no library to load.
+fn busybox() -> Result<Vec<u8>, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut found = std::env::split_paths(&path).map(|dir| dir.join("busybox"));
-    found.find(|path| path.is_file()).ok_or_else(|| "busybox is not there".to_owned())
+    let found = found.find(|path| path.is_file()).ok_or("busybox is not there")?;
+    let content = read(&found)?;
+    match memchr::memmem::find(&content, b"ld-linux") {
+        None => Ok(content),
+        Some(_) => Err(format!("{} is not static: install busybox-static", found.display())),
+    }
 }
 
 /// The test program that cargo says it has made.
