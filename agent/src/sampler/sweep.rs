@@ -5,7 +5,7 @@ use super::cgroups::{self, Cgroup};
 use super::discovery::retire;
 use super::hurry::Hurry;
 use super::processes::{Particulars, Process, Reading};
-use super::schedule::{CHANGED_JUDGED_WITHIN, Change};
+use super::schedule::Change;
 use super::state::State;
 use super::wheel::{Due, Tick};
 use super::{judging, pressing};
@@ -101,7 +101,8 @@ fn visit_process(
     let details_due = process.facts.particulars_stale
         && particulars.read_at.is_none_or(|at| now.since(at) >= DETAILS_AGE);
     if split != before {
-        process.track.hasten_judgement(state.wheel.tick_at(now.plus(CHANGED_JUDGED_WITHIN)));
+        let soon = now.plus(process.track.judged_within());
+        process.track.hasten_judgement(state.wheel.tick_at(soon));
         if let Some(workload) = process.facts.workload.and_then(|i| state.workloads.get_mut(i)) {
             workload.changed(before, split);
         }
