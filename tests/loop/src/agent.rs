@@ -51,7 +51,7 @@ impl Agent {
         http::json(self.address, path)
     }
 
-    /// Waits until it knows the cgroup and listens to its events, and `pid` has subscribed if one
+    /// Waits until it knows the cgroup and listens to its events if it has a limit, and `pid` has subscribed if one
     /// is given.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl Agent {
             let path = arena.path();
             let row = rows.as_array().and_then(|rows| rows.iter().find(|row| row["path"] == path));
             let row = row.ok_or("it is not known")?;
-            if row["listened_to"] == true { Ok(()) } else { Err(row.to_string()) }
+            if row["listened_to"] == arena.is_limited { Ok(()) } else { Err(row.to_string()) }
         })?;
         let Some(pid) = pid else { return Ok(()) };
         interrupt.wait("the cache has subscribed", SOON, || {

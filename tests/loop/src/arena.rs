@@ -83,6 +83,8 @@ impl Ground {
 #[derive(Debug)]
 pub struct Arena {
     pub version: Version,
+    /// It has a limit of its own: only then does the kernel have events of it to tell.
+    pub is_limited: bool,
     dir: PathBuf,
     mount: PathBuf,
 }
@@ -95,15 +97,33 @@ impl Arena {
     pub fn make(ground: &Ground, name: &str, limit_bytes: Option<u64>) -> Result<Self, Fault> {
         // A unit of its own, so that nobody takes it for a part of another workload.
         let dir = ground.root.join(format!("{PREFIX}{}-{name}.service", std::process::id()));
+        Self::at(dir, ground.version, &ground.mount, limit_bytes)
+    }
+
+    /// Makes one in another, which then holds no processes itself. v2 only.
+    ///
+    /// # Errors
+    /// What forbids it.
+    pub fn inside(outer: &Self, name: &str, limit_bytes: Option<u64>) -> Result<Self, Fault> {
+        outer.set("cgroup.subtree_control", "+memory")?;
+        Self::at(outer.dir.join(name), outer.version, &outer.mount, limit_bytes)
+    }
+
+    fn at(
+        dir: PathBuf,
+        version: Version,
+        mount: &Path,
+        limit_bytes: Option<u64>,
+    ) -> Result<Self, Fault> {
         fs::create_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-        let own = Self { version: ground.version, dir, mount: ground.mount.clone() };
+        let is_limited = limit_bytes.is_some();
+        let own = Self { version, is_limited, dir, mount: mount.to_owned() };
         let file = match own.version {
             Version::V1 => "memory.limit_in_bytes",
             Version::V2 => "memory.max",
         };
         if let Some(limit) = limit_bytes {
-            let written = fs::write(own.dir.join(file), limit.to_string());
-            written.map_err(|e| format!("{file}: {e}"))?;
+            own.set(file, &limit.to_string())?;
         }
         // Swap would put the end off. Where there is none, there is nothing to forbid.
         let _ = match own.version {
@@ -111,6 +131,22 @@ impl Arena {
             Version::V2 => fs::write(own.dir.join("memory.swap.max"), "0"),
         };
         Ok(own)
+    }
+
+    /// Writes one of its files.
+    ///
+    /// # Errors
+    /// When it is not there, or the kernel refuses.
+    pub fn set(&self, file: &str, value: &str) -> Result<(), Fault> {
+        fs::write(self.dir.join(file), value).map_err(|e| format!("{file}: {e}"))
+    }
+
+    /// Reads one of its files.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn read(&self, file: &str) -> Result<String, Fault> {
+        fs::read_to_string(self.dir.join(file)).map_err(|e| format!("{file}: {e}"))
     }
 
     #[must_use]

@@ -8,9 +8,11 @@ pub const USAGE: &str = "\
 plimsoll-loop list
 plimsoll-loop run --scenario NAME|all --agent PATH --cache PATH
     [--in-place-of-cache memcached=PATH|redis=PATH]  (in the cache's place; again for more)
-    [--value-bytes N]     length of the values that fill the cache; default 1000
+    [--value-bytes N]     length of the values that fill the cache; default 4000
     [--cgroup-root DIR]   where cgroups are made; default: the mounted hierarchy's top
     [--time-scale N]      scenarios of minutes run N times as fast; they say so
+    [--slack N]           on a machine that is slow as such: what is promised within a time may take
+                          N times as long; what comes of it may not change
     [--json]              one JSON object per scenario and line
 
 Exit code: 0 all promises kept by the cache, 1 one is broken, 2 usage. Needs root, /proc, /sys and
@@ -35,6 +37,7 @@ pub struct Wish {
     pub subjects: Vec<Subject>,
     pub cgroup_root: Option<PathBuf>,
     pub time_scale: f64,
+    pub slack: f64,
     pub json: bool,
 }
 
@@ -55,7 +58,8 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Ask, String> {
 fn run(words: &[OsString]) -> Result<Wish, String> {
     let said = |e: lexopt::Error| e.to_string();
     let (mut scenario, mut agent, mut cache, mut cgroup_root) = (None, None, None, None);
-    let (mut peers, mut value_len, mut time_scale, mut json) = (Vec::new(), VALUE_LEN, 1.0, false);
+    let (mut peers, mut value_len, mut json) = (Vec::new(), VALUE_LEN, false);
+    let (mut time_scale, mut slack) = (1.0, 1.0);
     let mut parser = lexopt::Parser::from_args(words);
     while let Some(arg) = parser.next().map_err(said)? {
         use lexopt::prelude::{Long, ValueExt as _};
@@ -75,12 +79,16 @@ fn run(words: &[OsString]) -> Result<Wish, String> {
             Long("time-scale") => {
                 time_scale = parser.value().map_err(said)?.parse().map_err(said)?;
             }
+            Long("slack") => slack = parser.value().map_err(said)?.parse().map_err(said)?,
             Long("json") => json = true,
             _ => return Err(arg.unexpected().to_string()),
         }
     }
     if !(1.0..=60.0).contains(&time_scale) {
         return Err("--time-scale is 1 to 60".to_owned());
+    }
+    if !(1.0..=10.0).contains(&slack) {
+        return Err("--slack is 1 to 10".to_owned());
     }
     let program: PathBuf = cache.ok_or("--cache is missing")?;
     if !(1..=100_000).contains(&value_len) {
@@ -95,6 +103,7 @@ fn run(words: &[OsString]) -> Result<Wish, String> {
         subjects,
         cgroup_root,
         time_scale,
+        slack,
         json,
     })
 }

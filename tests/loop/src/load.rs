@@ -1,15 +1,17 @@
 //! What the neighbour does to memory: `plimsoll-loop load …`, run in the cgroup.
 //!
-//! `leak MIB_PER_S MOST_MIB`: takes memory at an even pace, in steps of milliseconds, touches it,
+//! `leak MIB_PER_S MOST_MIB [QUIET_S]`: after a quiet time takes memory at an even pace, in steps of milliseconds, touches it,
 //! keeps it, and after `MOST_MIB` only holds it. `crowd SOCKET N`: subscribes so often to the agent,
 //! writes a line for each one it hears (milliseconds, who, number, level, scope), and never reads
-//! what the first of them is told. Both end when they are killed, or with their parent.
+//! what the first of them is told. `read FILE MIB`: reads so much of a file and keeps it open. All
+//! end when they are killed, or with their parent.
 
 use crate::Fault;
 use crate::wait::unix_ms;
 use serde_json::Value;
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -28,9 +30,17 @@ pub fn run(words: &[OsString]) -> Fault {
     // Without it the program is called after its file: no harm.
     let _ = std::fs::write("/proc/self/comm", NAME);
     match words.as_slice() {
-        ["leak", rate, most] => match (rate.parse(), most.parse()) {
-            (Ok(rate), Ok(most)) => leak(rate, most),
-            _ => format!("leak: {rate} and {most} are no numbers"),
+        ["leak", numbers @ ..] => {
+            let numbers: Option<Vec<f64>> = numbers.iter().map(|n| n.parse().ok()).collect();
+            match numbers.as_deref() {
+                Some(&[rate, most]) => leak(rate, most, 0.0),
+                Some(&[rate, most, quiet_s]) => leak(rate, most, quiet_s),
+                _ => format!("leak: {words:?}: a rate, the most, perhaps a quiet time"),
+            }
+        }
+        ["read", file, mib] => match mib.parse() {
+            Ok(mib) => read(file, mib),
+            Err(e) => format!("read: {mib}: {e}"),
         },
         ["crowd", socket, count] => match count.parse() {
             Ok(count) => crowd(socket, count),
@@ -40,12 +50,13 @@ pub fn run(words: &[OsString]) -> Fault {
     }
 }
 
-fn leak(mib_per_s: f64, most_mib: f64) -> ! {
+fn leak(mib_per_s: f64, most_mib: f64, quiet_s: f64) -> ! {
     let begun = Instant::now();
     let mut held: Vec<Vec<u8>> = Vec::new();
     let mut taken = 0.0;
     while taken < most_mib {
-        let wanted = (begun.elapsed().as_secs_f64() * mib_per_s).min(most_mib);
+        let leaks_for_s = (begun.elapsed().as_secs_f64() - quiet_s).max(0.0);
+        let wanted = (leaks_for_s * mib_per_s).min(most_mib);
         held.push(vec![0x5a; ((wanted - taken) * MIB) as usize]);
         taken = wanted;
         std::thread::park_timeout(STEP);
@@ -53,6 +64,21 @@ fn leak(mib_per_s: f64, most_mib: f64) -> ! {
     loop {
         std::hint::black_box(&held);
         std::thread::park();
+    }
+}
+
+fn read(path: &str, mib: u64) -> Fault {
+    let copied = File::open(path).and_then(|file| {
+        std::io::copy(&mut (&file).take(mib << 20), &mut std::io::sink())?;
+        Ok(file)
+    });
+    match copied {
+        Err(e) => format!("{path}: {e}"),
+        // A block device's page cache goes when nobody has it open.
+        Ok(file) => loop {
+            std::hint::black_box(&file);
+            std::thread::park();
+        },
     }
 }
 

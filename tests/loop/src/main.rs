@@ -26,17 +26,19 @@ fn main() -> ExitCode {
 }
 
 fn run(wish: &Wish) -> Result<ExitCode, Fault> {
+    let ground = Ground::find(wish.cgroup_root.as_deref())?;
     let chosen: Vec<&Scenario> = if wish.scenario == "all" {
-        SCENARIOS.iter().filter(|scenario| scenario.is_in_all()).collect()
+        SCENARIOS.iter().filter(|scenario| scenario.is_in_all(ground.version)).collect()
     } else {
         let named = Scenario::named(&wish.scenario);
         vec![named.ok_or_else(|| format!("there is no scenario {}", wish.scenario))?]
     };
     let setting = Setting {
-        ground: Ground::find(wish.cgroup_root.as_deref())?,
+        ground,
         agent: wish.agent.clone(),
         interrupt: Interrupt::watched()?,
         time_scale: wish.time_scale,
+        slack: wish.slack,
     };
     let mut is_kept = true;
     for scenario in chosen {

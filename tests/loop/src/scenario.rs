@@ -8,10 +8,11 @@ mod leak_stops;
 mod node_shortage;
 mod orphaned;
 mod slow_leak;
+mod v2;
 
 use crate::Fault;
 use crate::agent::Agent;
-use crate::arena::{Arena, Ground};
+use crate::arena::{Arena, Ground, Version};
 use crate::gauge::Gauge;
 use crate::judge::Report;
 use crate::load;
@@ -27,6 +28,9 @@ use std::time::{Duration, Instant};
 
 /// After filling, for levels to fall.
 const CALM_WITHIN: Duration = Duration::from_secs(60);
+/// Full is so much of what is stored into it, which is a tenth more than it holds.
+const FULL_SHARE: f64 = 0.8;
+const FULL_WITHIN: Duration = Duration::from_secs(150);
 
 /// What a run works with.
 #[derive(Clone, Debug)]
@@ -36,6 +40,8 @@ pub struct Setting {
     pub interrupt: Interrupt,
     /// By how much a scenario that would take minutes is shortened.
     pub time_scale: f64,
+    /// By how much longer something may take than is promised, on a machine that is slow as such.
+    pub slack: f64,
 }
 
 /// One scenario of the table.
@@ -55,6 +61,8 @@ pub enum When {
     Always,
     /// On a machine that is small enough.
     Small,
+    /// Where cgroup v2 is mounted.
+    OnV2,
     /// It takes too long.
     Asked,
 }
@@ -130,6 +138,41 @@ pub const SCENARIOS: &[Scenario] = &[
         of_peers: false,
         run: slow_leak::run,
     },
+    Scenario {
+        name: "senses",
+        what: "v2: memory.events and stalls wake the agent",
+        when: When::OnV2,
+        of_peers: false,
+        run: v2::senses::run,
+    },
+    Scenario {
+        name: "kill",
+        what: "v2: a kill for a cgroup's limit is on record",
+        when: When::OnV2,
+        of_peers: false,
+        run: v2::kills::one,
+    },
+    Scenario {
+        name: "oom-group",
+        what: "v2: a cgroup that is killed as a whole is one incident",
+        when: When::OnV2,
+        of_peers: false,
+        run: v2::kills::group,
+    },
+    Scenario {
+        name: "limits",
+        what: "v2: the limit of an outer cgroup binds an inner one",
+        when: When::OnV2,
+        of_peers: false,
+        run: v2::limits::run,
+    },
+    Scenario {
+        name: "page-cache",
+        what: "v2: a cgroup full of page cache is not short of memory; needs /dev/ram0",
+        when: When::Asked,
+        of_peers: false,
+        run: v2::page_cache::run,
+    },
 ];
 
 impl Scenario {
@@ -140,10 +183,11 @@ impl Scenario {
 
     /// Whether `all` includes it here.
     #[must_use]
-    pub fn is_in_all(&self) -> bool {
+    pub fn is_in_all(&self, version: Version) -> bool {
         match self.when {
             When::Always => true,
             When::Small => node_shortage::is_small(),
+            When::OnV2 => version == Version::V2,
             When::Asked => false,
         }
     }
@@ -238,22 +282,52 @@ impl Stage {
     /// Stores so many bytes, then waits until the agent finds nothing to say of it any more. Returns
     /// how many keys that were.
     ///
+    /// A cache of ours that fills at a pace that would end at the limit soon holds back by itself:
+    /// then it is filled again, until it holds what it was started for.
+    ///
     /// # Errors
-    /// When it stops answering, or pressure does not end.
+    /// When it stops answering, stays empty, or pressure does not end.
     pub fn fill(&self, setting: &Setting, bytes: u64, report: &mut Report) -> Result<u64, Fault> {
         let begun = Instant::now();
-        let keys = self.server.fill(bytes, &setting.interrupt)?;
+        let mut rounds = 0;
+        let keys = loop {
+            let keys = self.server.fill(bytes, &setting.interrupt)?;
+            rounds += 1;
+            self.await_calm(setting)?;
+            let used = self.used()?;
+            if used.is_none_or(|used| used as f64 >= bytes as f64 * FULL_SHARE) {
+                break keys;
+            }
+            if begun.elapsed() > FULL_WITHIN {
+                return Err(format!("the cache holds {used:?} after {rounds} times {bytes}"));
+            }
+        };
         let took = begun.elapsed().as_secs_f64();
+        let held = mib(self.arena.usage().unwrap_or(0));
+        let times = format!("{rounds} times in {took:.1} s");
+        report.note(format!("filled {times}; {held} were held before it began"));
+        Ok(keys)
+    }
+
+    fn await_calm(&self, setting: &Setting) -> Result<(), Fault> {
         let scope = self.scope();
         setting.interrupt.wait("calm before it begins", CALM_WITHIN, || {
             let pressure = self.agent.json("/api/v1/pressure")?;
             let scopes = pressure["scopes"].as_array().cloned().unwrap_or_default();
             let loud = |row: &&Value| row["scope"] == scope && row["level"] != "none";
             scopes.iter().find(loud).map_or(Ok(()), |row| Err(row.to_string()))
-        })?;
-        let held = mib(self.arena.usage().unwrap_or(0));
-        report.note(format!("filled in {took:.1} s; {held} were held before it began"));
-        Ok(keys)
+        })
+    }
+
+    /// What our cache holds; None: it is another. Units: bytes.
+    fn used(&self) -> Result<Option<u64>, Fault> {
+        if self.server.kind != Kind::Ours {
+            return Ok(None);
+        }
+        let figures = self.server.client()?.stats("plimsoll")?;
+        let used = figures.iter().find(|(name, _)| name == "used_bytes");
+        let used = used.and_then(|(_, bytes)| bytes.parse().ok());
+        used.map(Some).ok_or_else(|| "the cache does not say what it holds".to_owned())
     }
 
     /// What our cache says of itself; None: it is another.

@@ -13,8 +13,9 @@ use std::time::Duration;
 const SOON: Duration = Duration::from_secs(30);
 /// Sets whose answers are read together.
 const BATCH: u64 = 64;
-/// Length of values, if nothing else is asked for.
-pub const VALUE_LEN: usize = 1000;
+/// Length of values, if nothing else is asked for: long enough that it is memory they cost, and
+/// not a slow processor.
+pub const VALUE_LEN: usize = 4000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -39,6 +39,20 @@ impl Interrupt {
         &self,
         what: &str,
         within: Duration,
+        look: impl FnMut() -> Result<T, String>,
+    ) -> Result<T, Fault> {
+        self.wait_every(STEP, what, within, look)
+    }
+
+    /// The same, looking as often as is asked for.
+    ///
+    /// # Errors
+    /// As [`Self::wait`].
+    pub fn wait_every<T>(
+        &self,
+        step: Duration,
+        what: &str,
+        within: Duration,
         mut look: impl FnMut() -> Result<T, String>,
     ) -> Result<T, Fault> {
         let begun = Instant::now();
@@ -49,7 +63,7 @@ impl Interrupt {
                 Err(seen) if begun.elapsed() > within => {
                     return Err(format!("{what}: not within {within:?}: {seen}"));
                 }
-                Err(_) => std::thread::park_timeout(STEP),
+                Err(_) => std::thread::park_timeout(step),
             }
         }
     }

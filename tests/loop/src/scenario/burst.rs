@@ -17,8 +17,8 @@ const LIMIT: u64 = 380 * MIB;
 const CACHE_MIB: u64 = 270;
 const BURST_MIB: f64 = 100.0;
 const LASTS: Duration = Duration::from_secs(5);
-const SAID_WITHIN_MS: i64 = 100;
-const GIVEN_WITHIN_MS: i64 = 50;
+const SAID_WITHIN_MS: f64 = 100.0;
+const GIVEN_WITHIN_MS: f64 = 50.0;
 
 pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<(), Fault> {
     let mut stage = Stage::set(setting, subject, "burst", LIMIT, Some(CACHE_MIB))?;
@@ -42,9 +42,10 @@ pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<
     let said = words.iter().filter(|word| word["level"] == "critical");
     let said = said.filter_map(|word| time_ms(&word["at"])).find(|at| *at >= begun_ms);
     let measured = said.map_or("never".to_owned(), |at| format!("{} ms", at - crossed));
-    let in_time = said.is_some_and(|at| at - crossed <= SAID_WITHIN_MS);
+    let within = SAID_WITHIN_MS * setting.slack;
+    let in_time = said.is_some_and(|at| (at - crossed) as f64 <= within);
     let what = "level critical after the crossing";
-    report.must(what, format!("≤ {SAID_WITHIN_MS} ms"), measured, in_time);
+    report.must(what, format!("≤ {within} ms"), measured, in_time);
 
     let given_by = |at: i64| {
         let looks = gauge.looks();
@@ -54,9 +55,10 @@ pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<
     let before = given_by(since);
     let given = gauge.first(since, |look| look.given_bytes > before);
     let measured = given.map_or("never".to_owned(), |at| format!("{} ms", at - since));
-    let in_time = given.is_some_and(|at| at - since <= GIVEN_WITHIN_MS);
+    let within = GIVEN_WITHIN_MS * setting.slack;
+    let in_time = given.is_some_and(|at| (at - since) as f64 <= within);
     let what = "first bytes returned after that word";
-    report.must(what, format!("≤ {GIVEN_WITHIN_MS} ms"), measured, in_time);
+    report.must(what, format!("≤ {within} ms"), measured, in_time);
     let early = before - given_by(begun_ms).min(before);
     report.note(format!("{} had been given before it was critical", mib(early)));
     Ok(())
