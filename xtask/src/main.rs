@@ -9,6 +9,7 @@ mod memcached_suite;
 mod run;
 mod test;
 mod tools;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -20,7 +21,10 @@ cargo xtask bench judging            what one judgement costs
 cargo xtask bench live [--minutes 2|20|both] [--only NAME]
                                      real leaks beside healthy programs: who is warned of, how early
 cargo xtask bench cache [--quick]    the cache node beside memcached and Redis (or --help)
+cargo xtask bench loop [--slow]      agent, cache and a leak in one cgroup, peers in its place
 cargo xtask bench detection [--help] what the detector finds and cries, beside naive rules
+cargo xtask vm [--kernel 6.1|6.12|all] [--scenario NAME|all|tests] [--keep]
+                                     the same product on cgroup v2 under other kernels, emulated
 cargo xtask memcached-suite          memcached's own tests against the cache, under its name
 cargo xtask fuzz [TARGET] [SECONDS]  fuzz the parsers, each for a while (default: all, 30 s)";
 
@@ -40,8 +44,10 @@ fn main() -> ExitCode {
         ["bench", "live", rest @ ..] => {
             bench::live::Wish::read(rest).and_then(|wish| bench::live::bench(&wish))
         }
+        ["bench", "loop", rest @ ..] => bench::closed_loop::bench(rest),
         ["bench", "cache", rest @ ..] => bench::cache::bench(rest),
         ["bench", "detection", rest @ ..] => bench::detection::bench(rest),
+        ["vm", rest @ ..] => vm::Wish::read(rest).and_then(|wish| vm::vm(&wish)),
         ["memcached-suite", rest @ ..] => memcached_suite::suite(rest),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         // What the benches run as programs of their own; see `bench::stall`.

@@ -1,7 +1,8 @@
-//! `cargo xtask test`: installs what is needed, then format, lints, every test, the page.
+//! `cargo xtask test`: installs what is needed, then format, lints, every test, the page,
+//! and what needs another kernel, in emulated machines.
 
 use crate::run::{command, exists, run, top};
-use crate::{Outcome, tools};
+use crate::{Outcome, tools, vm};
 
 pub fn test() -> Outcome {
     tools::install(tools::FOR_TESTS)?;
@@ -36,5 +37,6 @@ pub fn test() -> Outcome {
     };
     // A part that is missing is a failure here; elsewhere a test says what it skips.
     tests.env("PLIMSOLL_TESTS_MUST_RUN", "1");
-    run(tests)
+    run(tests)?;
+    vm::vm(&vm::Wish::tests())
 }

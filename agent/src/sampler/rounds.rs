@@ -73,7 +73,7 @@ impl Run {
             kills::counted(state, self.vmstat_kills, killed, now);
         }
         self.vmstat_kills = killed.or(self.vmstat_kills);
-        pressing::node(state, now);
+        pressing::node(state, &self.sampler.roots, now);
         let tick = state.wheel.tick_at(now);
         if state.node.track.judge_due <= tick {
             judging::judge_node(state, now);

@@ -5,7 +5,7 @@ use super::cgroups::{self, Cgroup};
 use super::discovery::retire;
 use super::hurry::Hurry;
 use super::processes::{Particulars, Process, Reading};
-use super::schedule::{CHANGED_JUDGED_WITHIN, Change};
+use super::schedule::Change;
 use super::state::State;
 use super::wheel::{Due, Tick};
 use super::{judging, pressing};
@@ -55,7 +55,7 @@ pub fn sweep(
             Due::Process(index) => {
                 processes += u64::from(visit_process(state, roots, readers, index, tick, now))
             }
-            Due::Cgroup(index) => visit_cgroup(state, readers, index, tick, now),
+            Due::Cgroup(index) => visit_cgroup(state, roots, readers, index, tick, now),
             Due::Workload(index) => visit_workload(state, index, tick, now),
         }
     }
@@ -101,7 +101,8 @@ fn visit_process(
     let details_due = process.facts.particulars_stale
         && particulars.read_at.is_none_or(|at| now.since(at) >= DETAILS_AGE);
     if split != before {
-        process.track.hasten_judgement(state.wheel.tick_at(now.plus(CHANGED_JUDGED_WITHIN)));
+        let soon = now.plus(process.track.judged_within());
+        process.track.hasten_judgement(state.wheel.tick_at(soon));
         if let Some(workload) = process.facts.workload.and_then(|i| state.workloads.get_mut(i)) {
             workload.changed(before, split);
         }
@@ -283,7 +284,14 @@ fn descriptors_ran_out(state: &mut State) {
     );
 }
 
-fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick, now: Stamp) {
+fn visit_cgroup(
+    state: &mut State,
+    roots: &Roots,
+    readers: &mut Readers,
+    index: u32,
+    tick: Tick,
+    now: Stamp,
+) {
     let Some(layout) = state.cgroup_layout.clone() else { return };
     let Some(cgroup) = state.cgroups.get_mut(index).filter(|c| c.track.due == tick) else { return };
     let details_due = details_due(cgroup, now);
@@ -294,7 +302,7 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
             state.history.push(cgroup.track.series, now, cgroup.track.split);
             cgroup.standing.see(now, &cgroup.track.split, &state.params);
             state.counters.sampled("cgroup", 1);
-            pressing::cgroup(state, index, now);
+            pressing::cgroup(state, roots, index, now);
             reschedule_cgroup(state, &layout, index, Change::NONE, now);
             return;
         }
@@ -331,7 +339,7 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
     if judge {
         judging::judge_cgroup(state, index, now);
     }
-    pressing::cgroup(state, index, now);
+    pressing::cgroup(state, roots, index, now);
     reschedule_cgroup(state, &layout, index, Change::of(before, split), now);
 }
 
