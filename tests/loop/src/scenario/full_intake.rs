@@ -22,7 +22,7 @@ pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<
     let memory = (subject.kind != Kind::Ours).then_some(PEERS_MIB);
     let mut stage = Stage::set(setting, subject, "full-intake", LIMIT, memory)?;
     let keys = INTAKE / VALUE_LEN as u64;
-    let traffic = Traffic::start(&stage.server, keys, Duration::from_millis(2))?;
+    let traffic = Traffic::start(&stage.server, keys, setting.pace(2))?;
     let begun = Instant::now();
     let (mut stored, mut refused) = (0, 0);
     let mut client = stage.server.client()?;
