@@ -5,6 +5,7 @@
 mod browser;
 mod cache;
 mod churn;
+mod closed_loop;
 mod commands;
 mod demo;
 mod descriptors;

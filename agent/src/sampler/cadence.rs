@@ -45,7 +45,7 @@ pub fn next_interval(limits: &Sampling, pace: &Pace) -> Duration {
         return stretch(forced, pace.shed_factor, limits.interval_max.max(forced));
     }
     // Read out of turn, because a sense spoke: too soon after the last time to tell anything.
-    let again = pace.elapsed < limits.interval_min / 2 && !pace.shrunk;
+    let again = pace.elapsed < limits.interval_min / 2 && pace.grown <= GROWN && !pace.shrunk;
     let own = if again { pace.previous } else { own_interval(limits, pace) };
     pace.no_later.map_or(own, |soon| own.min(soon))
 }

@@ -1,6 +1,6 @@
 //! The command line. Prints nothing itself; what it does not know it refuses.
 
-use crate::subject::{Kind, Subject};
+use crate::subject::{Kind, Subject, VALUE_LEN};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ pub const USAGE: &str = "\
 plimsoll-loop list
 plimsoll-loop run --scenario NAME|all --agent PATH --cache PATH
     [--in-place-of-cache memcached=PATH|redis=PATH]  (in the cache's place; again for more)
-    [--peers-only]                                   (not the cache itself)
+    [--value-bytes N]     length of the values that fill the cache; default 4000
     [--cgroup-root DIR]   where cgroups are made; default: the mounted hierarchy's top
     [--time-scale N]      scenarios of minutes run N times as fast; they say so
     [--slack N]           on a machine that is slow as such: what is promised within a time may take
@@ -58,7 +58,7 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Ask, String> {
 fn run(words: &[OsString]) -> Result<Wish, String> {
     let said = |e: lexopt::Error| e.to_string();
     let (mut scenario, mut agent, mut cache, mut cgroup_root) = (None, None, None, None);
-    let (mut peers, mut peers_only, mut json) = (Vec::new(), false, false);
+    let (mut peers, mut value_len, mut json) = (Vec::new(), VALUE_LEN, false);
     let (mut time_scale, mut slack) = (1.0, 1.0);
     let mut parser = lexopt::Parser::from_args(words);
     while let Some(arg) = parser.next().map_err(said)? {
@@ -73,7 +73,9 @@ fn run(words: &[OsString]) -> Result<Wish, String> {
             Long("in-place-of-cache") => {
                 peers.push(peer(&parser.value().map_err(said)?.string().map_err(said)?)?);
             }
-            Long("peers-only") => peers_only = true,
+            Long("value-bytes") => {
+                value_len = parser.value().map_err(said)?.parse().map_err(said)?;
+            }
             Long("time-scale") => {
                 time_scale = parser.value().map_err(said)?.parse().map_err(said)?;
             }
@@ -89,9 +91,12 @@ fn run(words: &[OsString]) -> Result<Wish, String> {
         return Err("--slack is 1 to 10".to_owned());
     }
     let program: PathBuf = cache.ok_or("--cache is missing")?;
-    let ours = Subject { kind: Kind::Ours, program };
-    let mut subjects = if peers_only { Vec::new() } else { vec![ours] };
-    subjects.append(&mut peers);
+    if !(1..=100_000).contains(&value_len) {
+        return Err("--value-bytes is 1 to 100000".to_owned());
+    }
+    let mut subjects = vec![Subject { kind: Kind::Ours, program, value_len }];
+    let peers = peers.into_iter();
+    subjects.extend(peers.map(|(kind, program)| Subject { kind, program, value_len }));
     Ok(Wish {
         scenario: scenario.ok_or("--scenario is missing")?,
         agent: agent.ok_or("--agent is missing")?,
@@ -103,12 +108,43 @@ fn run(words: &[OsString]) -> Result<Wish, String> {
     })
 }
 
-fn peer(text: &str) -> Result<Subject, String> {
+fn peer(text: &str) -> Result<(Kind, PathBuf), String> {
     let kind = match text.split_once('=') {
         Some(("memcached", _)) => Kind::Memcached,
         Some(("redis", _)) => Kind::Redis,
         _ => return Err(format!("--in-place-of-cache {text}: memcached=PATH or redis=PATH")),
     };
-    let program = text.split_once('=').map_or(text, |(_, path)| path).into();
-    Ok(Subject { kind, program })
+    Ok((kind, text.split_once('=').map_or(text, |(_, path)| path).into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &str) -> Result<Ask, String> {
+        parse(words.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn a_run_names_its_programs_and_peers() {
+        let words =
+            "run --scenario burst --agent /a --cache /c --in-place-of-cache redis=/r --json";
+        let Ok(Ask::Run(wish)) = parsed(words) else { panic!("{words}") };
+        assert_eq!((wish.scenario.as_str(), wish.json, wish.time_scale), ("burst", true, 1.0));
+        let kinds: Vec<Kind> = wish.subjects.iter().map(|subject| subject.kind).collect();
+        assert_eq!(kinds, [Kind::Ours, Kind::Redis]);
+    }
+
+    #[test]
+    fn what_is_missing_or_unknown_is_refused() {
+        for words in [
+            "run --agent /a --cache /c",
+            "run --scenario all --agent /a --cache /c --in-place-of-cache varnish=/v",
+            "run --scenario all --agent /a --cache /c --time-scale 0.5",
+            "run --scenario all --agent /a --cache /c --value-bytes 0",
+            "walk",
+        ] {
+            assert!(parsed(words).is_err(), "{words}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use plimsoll_loop::arena::Ground;
 use plimsoll_loop::cli::{self, Ask, Wish};
 use plimsoll_loop::scenario::{SCENARIOS, Scenario, Setting};
-use plimsoll_loop::subject::Kind;
+use plimsoll_loop::subject::{Kind, Subject};
 use plimsoll_loop::wait::Interrupt;
 use plimsoll_loop::{Fault, load, process};
 use std::io::Write as _;
@@ -42,7 +42,8 @@ fn run(wish: &Wish) -> Result<ExitCode, Fault> {
     };
     let mut is_kept = true;
     for scenario in chosen {
-        for subject in &wish.subjects {
+        let concerned = |subject: &&Subject| scenario.of_peers || subject.kind == Kind::Ours;
+        for subject in wish.subjects.iter().filter(concerned) {
             let report = scenario.report(&setting, subject);
             is_kept &= subject.kind != Kind::Ours || report.passed();
             show(&if wish.json { report.to_json().to_string() } else { report.to_text() });

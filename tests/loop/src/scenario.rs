@@ -59,6 +59,8 @@ pub struct Scenario {
     pub name: &'static str,
     pub what: &'static str,
     pub when: When,
+    /// Whether it says anything of a cache that knows no agent.
+    pub of_peers: bool,
     run: fn(&Setting, &Subject, &mut Report) -> Result<(), Fault>,
 }
 
@@ -79,90 +81,105 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "leak-stops",
         what: "a neighbour leaks 20 MiB/s to 200 MiB beside a cache of 300 MiB, below 512 MiB",
         when: When::Always,
+        of_peers: true,
         run: leak_stops::run,
     },
     Scenario {
         name: "leak-goes-on",
         what: "the same, and the leak never stops",
         when: When::Always,
+        of_peers: true,
         run: leak_goes_on::run,
     },
     Scenario {
         name: "full-intake",
         what: "twice what a cgroup of 256 MiB holds, at full speed",
         when: When::Always,
+        of_peers: true,
         run: full_intake::run,
     },
     Scenario {
         name: "burst",
         what: "100 MiB in one second beside a full cache",
         when: When::Always,
+        of_peers: true,
         run: burst::run,
     },
     Scenario {
         name: "node-shortage",
         what: "the node itself runs short; only on a machine of up to 1 GiB",
         when: When::Small,
+        of_peers: true,
         run: node_shortage::run,
     },
     Scenario {
         name: "agent-killed",
         what: "kill -9 of the agent while the cache is squeezed",
         when: When::Always,
+        of_peers: false,
         run: orphaned::killed,
     },
     Scenario {
         name: "agent-stopped",
         what: "SIGSTOP of the agent while the cache is squeezed",
         when: When::Always,
+        of_peers: false,
         run: orphaned::stopped,
     },
     Scenario {
         name: "socket-removed",
         what: "the signal's socket is removed while the cache is squeezed",
         when: When::Always,
+        of_peers: false,
         run: orphaned::unreachable,
     },
     Scenario {
         name: "crowd",
         what: "a hundred subscribers, one of which never reads",
         when: When::Always,
+        of_peers: false,
         run: crowd::run,
     },
     Scenario {
         name: "slow-leak",
         what: "1 MiB/s to a limit ten minutes away; not part of all",
         when: When::Asked,
+        of_peers: false,
         run: slow_leak::run,
     },
     Scenario {
         name: "senses",
         what: "v2: memory.events and stalls wake the agent",
         when: When::OnV2,
+        of_peers: false,
         run: v2::senses::run,
     },
     Scenario {
         name: "kill",
         what: "v2: a kill for a cgroup's limit is on record",
         when: When::OnV2,
+        of_peers: false,
         run: v2::kills::one,
     },
     Scenario {
         name: "oom-group",
         what: "v2: a cgroup that is killed as a whole is one incident",
         when: When::OnV2,
+        of_peers: false,
         run: v2::kills::group,
     },
     Scenario {
         name: "limits",
         what: "v2: the limit of an outer cgroup binds an inner one",
         when: When::OnV2,
+        of_peers: false,
         run: v2::limits::run,
     },
     Scenario {
         name: "page-cache",
         what: "v2: a cgroup full of page cache is not short of memory; needs /dev/ram0",
         when: When::Asked,
+        of_peers: false,
         run: v2::page_cache::run,
     },
 ];
@@ -271,8 +288,8 @@ impl Stage {
         Bare::set(setting, subject, name, Some(limit))?.serve(setting, subject, memory_mib)
     }
 
-    /// Stores so many bytes, then waits until the agent finds nothing to say of it any more. Returns
-    /// how many keys that were.
+    /// Stores so many bytes, then waits until the agent finds nothing to say of it any more.
+    /// Returns how many keys that were.
     ///
     /// A cache of ours that fills at a pace that would end at the limit soon holds back by itself:
     /// then it is filled again, until it holds what it was started for.

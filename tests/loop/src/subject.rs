@@ -13,7 +13,8 @@ use std::time::Duration;
 const SOON: Duration = Duration::from_secs(30);
 /// Sets whose answers are read together.
 const BATCH: u64 = 64;
-/// Length of the values: long enough that it is memory they cost, and not a slow processor.
+/// Length of values, if nothing else is asked for: long enough that it is memory they cost, and
+/// not a slow processor.
 pub const VALUE_LEN: usize = 4000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,8 @@ impl Kind {
 pub struct Subject {
     pub kind: Kind,
     pub program: PathBuf,
+    /// Length of the values that it is given.
+    pub value_len: usize,
 }
 
 /// It runs. Dropped, it is killed.
@@ -54,6 +57,7 @@ pub struct Server {
     pub process: Process,
     pub kind: Kind,
     pub address: SocketAddr,
+    pub value_len: usize,
 }
 
 impl Subject {
@@ -82,9 +86,9 @@ impl Subject {
             if let Some(status) = process.ended() {
                 return Err(format!("it ended ({status}): {}", process.log()));
             }
-            Client::connect(address, dialect)?.get(0, VALUE_LEN)
+            Client::connect(address, dialect)?.get(0, self.value_len)
         })?;
-        Ok(Server { process, kind: self.kind, address })
+        Ok(Server { process, kind: self.kind, address, value_len: self.value_len })
     }
 
     fn arguments(
@@ -133,11 +137,11 @@ impl Server {
     /// # Errors
     /// When it stops answering, or goes on refusing.
     pub fn fill(&self, bytes: u64, interrupt: &Interrupt) -> Result<u64, Fault> {
-        let keys = bytes / VALUE_LEN as u64;
+        let keys = bytes / self.value_len as u64;
         let mut client = self.client()?;
         for from in (0..keys).step_by(BATCH as usize) {
             interrupt.wait("the cache takes what is to fill it", SOON, || {
-                match client.set_many(from..keys.min(from + BATCH), VALUE_LEN) {
+                match client.set_many(from..keys.min(from + BATCH), self.value_len) {
                     Ok(0) => Ok(()),
                     Ok(refused) => Err(format!("{refused} of {BATCH} sets refused")),
                     Err(fault) => Err(fault),

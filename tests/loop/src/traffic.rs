@@ -2,7 +2,7 @@
 
 use crate::Fault;
 use crate::client::{Client, Stored};
-use crate::subject::{Server, VALUE_LEN};
+use crate::subject::Server;
 use crate::wait::unix_ms;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -57,12 +57,12 @@ impl Traffic {
     /// # Errors
     /// When the server cannot be reached.
     pub fn start(server: &Server, keys: u64, pause: Duration) -> Result<Self, Fault> {
-        let client = server.client()?;
+        let (client, value_len) = (server.client()?, server.value_len);
         let (stops, kept) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::default()));
         let (told, keeps) = (Arc::clone(&stops), Arc::clone(&kept));
         let thread = std::thread::Builder::new().name("traffic".into());
         let thread = thread
-            .spawn(move || go_on(client, keys.max(1), pause, &told, &keeps))
+            .spawn(move || go_on(client, (keys.max(1), value_len), pause, &told, &keeps))
             .map_err(|e| e.to_string())?;
         Ok(Self { stops, kept, thread: Some(thread) })
     }
@@ -90,7 +90,13 @@ impl Drop for Traffic {
     }
 }
 
-fn go_on(mut client: Client, keys: u64, pause: Duration, stops: &AtomicBool, kept: &Mutex<Kept>) {
+fn go_on(
+    mut client: Client,
+    (keys, value_len): (u64, usize),
+    pause: Duration,
+    stops: &AtomicBool,
+    kept: &Mutex<Kept>,
+) {
     let mut turn = 0_u64;
     while !stops.load(Ordering::Relaxed) {
         turn += 1;
@@ -98,9 +104,9 @@ fn go_on(mut client: Client, keys: u64, pause: Duration, stops: &AtomicBool, kep
         let key = turn.wrapping_mul(7919) % keys;
         let (at_ms, begun) = (unix_ms(), Instant::now());
         let answer = if turn.is_multiple_of(2) {
-            client.get(key, VALUE_LEN).map(|hit| if hit { Asked::Hit } else { Asked::Miss })
+            client.get(key, value_len).map(|hit| if hit { Asked::Hit } else { Asked::Miss })
         } else {
-            client.set(key, VALUE_LEN).map(|stored| match stored {
+            client.set(key, value_len).map(|stored| match stored {
                 Stored::Yes => Asked::Stored,
                 Stored::Refused => Asked::Refused,
             })

@@ -3,7 +3,7 @@
 
 use super::{Setting, Stage, mib};
 use crate::judge::Report;
-use crate::subject::{Kind, Subject, VALUE_LEN};
+use crate::subject::{Kind, Subject};
 use crate::traffic::{Asked, Traffic};
 use crate::{Fault, MIB};
 use std::time::{Duration, Instant};
@@ -21,14 +21,15 @@ const AFTERWARDS: Duration = Duration::from_secs(3);
 pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<(), Fault> {
     let memory = (subject.kind != Kind::Ours).then_some(PEERS_MIB);
     let mut stage = Stage::set(setting, subject, "full-intake", LIMIT, memory)?;
-    let keys = INTAKE / VALUE_LEN as u64;
+    let value_len = subject.value_len;
+    let keys = INTAKE / value_len as u64;
     let traffic = Traffic::start(&stage.server, keys, setting.pace(2))?;
     let begun = Instant::now();
     let (mut stored, mut refused) = (0, 0);
     let mut client = stage.server.client()?;
     let mut fault = None;
     for from in (0..keys).step_by(BATCH as usize) {
-        match client.set_many(from..keys.min(from + BATCH), VALUE_LEN) {
+        match client.set_many(from..keys.min(from + BATCH), value_len) {
             Ok(count) => (stored, refused) = (stored + BATCH - count, refused + count),
             Err(why) => fault = Some(why),
         }
@@ -40,7 +41,7 @@ pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<
     setting.interrupt.pause(AFTERWARDS)?;
     let tally = traffic.finish();
     let kills = stage.arena.oom_kills().unwrap_or(0);
-    let intake = mib((stored + refused) * VALUE_LEN as u64);
+    let intake = mib((stored + refused) * value_len as u64);
     report.note(format!("{intake} in {took:.1} s: {stored} stored, {refused} refused"));
     let most = mib(stage.meter.most());
     report.note(format!("at most {most} of {} were held, {kills} kills", mib(LIMIT)));

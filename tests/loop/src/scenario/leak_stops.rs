@@ -1,6 +1,6 @@
 //! A cache of 300 MiB, and a neighbour that leaks to 200 MiB and stops, below a limit of 512 MiB:
 //! room for neither more nor less than both. Nobody may be killed, and the cache gives what it is
-//! asked for.
+//! asked for. What knows no agent is killed in its place, or the leak is: there is too little room.
 
 use super::{Setting, Stage, mib};
 use crate::agent::{in_short, time_ms};
@@ -34,14 +34,13 @@ pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<
     let kills = stage.arena.oom_kills().unwrap_or(0);
     let tally = traffic.finish();
     report.note(format!("at most {} of {} were held", mib(stage.meter.most()), mib(LIMIT)));
-    if subject.kind != Kind::Ours {
-        report.must("somebody is killed", "1 kill", format!("{kills} kills"), kills > 0);
-        return Ok(());
-    }
     let ended = [("cache", cache_ended), ("neighbour", leak_ended)];
     let ended: Vec<&str> = ended.iter().filter(|(_, e)| e.is_some()).map(|(who, _)| *who).collect();
     let measured = format!("{kills} kills, ended: {ended:?}");
     report.must("neither is killed", "0 kills", measured, kills == 0 && ended.is_empty());
+    if subject.kind != Kind::Ours {
+        return Ok(());
+    }
 
     let mut words = stage.agent.words(&stage.scope())?;
     words.retain(|word| time_ms(&word["at"]).is_some_and(|at| at >= begun_ms));
