@@ -47,8 +47,8 @@ const fn case(
     Case { name, what, seconds, ram_mib, in_tests }
 }
 
-/// What runs on the older kernel alone would find nothing else on the newer one: so the two machines
-/// of a test run have about as much to do.
+/// What runs on the older kernel alone would find nothing else on the newer one: so the two
+/// machines of a test run have about as much to do.
 pub const CASES: &[Case] = &[
     case("senses", What::Scenario("senses"), 200, ROOMY, BOTH),
     case("kill", What::Scenario("kill"), 200, ROOMY, BOTH),
