@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool for people")]
 
 mod bench;
+mod bpf;
 mod fuzz;
 mod interrupt;
 mod memcached_suite;
@@ -21,6 +22,7 @@ cargo xtask bench live [--minutes 2|20|both] [--only NAME]
                                      real leaks beside healthy programs: who is warned of, how early
 cargo xtask bench cache [--quick]    the cache node beside memcached and Redis (or --help)
 cargo xtask bench detection [--help] what the detector finds and cries, beside naive rules
+cargo xtask bpf [--check]            compile the BPF programs, or hold the objects to their sources
 cargo xtask memcached-suite          memcached's own tests against the cache, under its name
 cargo xtask fuzz [TARGET] [SECONDS]  fuzz the parsers, each for a while (default: all, 30 s)";
 
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
         }
         ["bench", "cache", rest @ ..] => bench::cache::bench(rest),
         ["bench", "detection", rest @ ..] => bench::detection::bench(rest),
+        ["bpf"] => bpf::bpf(false),
+        ["bpf", "--check"] => bpf::bpf(true),
         ["memcached-suite", rest @ ..] => memcached_suite::suite(rest),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         // What the benches run as programs of their own; see `bench::stall`.

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: installs what is needed, then format, lints, every test, the page.
 
 use crate::run::{command, exists, run, top};
-use crate::{Outcome, tools};
+use crate::{Outcome, bpf, tools};
 
 pub fn test() -> Outcome {
     tools::install(tools::FOR_TESTS)?;
@@ -21,6 +21,7 @@ pub fn test() -> Outcome {
     } else {
         println!("cargo-deny is not there: licences and sources of dependencies go unchecked");
     }
+    bpf::bpf(true)?;
     run(command(&["cargo", "build", "--workspace"]))?;
     let mut browser = command(&["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
     browser.current_dir(top().join("tests/browser"));
