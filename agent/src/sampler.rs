@@ -38,6 +38,7 @@ mod sweep;
 mod table;
 mod thread;
 pub mod wheel;
+mod witnesses;
 mod workloads;
 
 pub use cgroups::{Cgroup, Cgroups};

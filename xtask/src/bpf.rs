@@ -1,8 +1,8 @@
 //! `cargo xtask bpf [--check]`: compiles the BPF programs, or holds the checked-in objects to their
 //! sources, byte for byte.
 //!
-//! One version of the compiler, so that the same source gives the same bytes; no path of this machine
-//! goes into an object, and no header from outside the folder.
+//! One version of the compiler, so that the same source gives the same bytes; no path of this
+//! machine goes into an object, and no header from outside the folder.
 
 use crate::Outcome;
 use crate::run::{run, top};

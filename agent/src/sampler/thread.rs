@@ -7,11 +7,13 @@ use super::senses::{MESSAGES_MAX, Message, Senses};
 use super::state::State;
 use super::sweep::{Readers, sweep};
 use super::wheel::{Due, Tick};
+use super::witnesses::Witnesses;
 use super::{judging, pressing};
 use crate::clock::Stamp;
 use crate::history::persist::Journal;
 use crate::recorder::Writer;
 use crate::sources::Roots;
+use crate::sources::bpf::OomMarks;
 use crate::sources::node::read_slow;
 use crate::sources::oom::{OomKill, OomLog};
 use crate::view::SourceState;
@@ -79,6 +81,8 @@ pub struct Sampler {
     pub discovery: Discovery,
     pub deep: Deep,
     pub oom_log: Option<OomLog>,
+    /// Victims of the OOM killer by BPF, where the kernel lets us.
+    pub oom_marks: Option<OomMarks>,
     pub journal: Option<Journal>,
     pub black_box: Writer,
     /// From where on the kernel log is this state directory's business, on the monotonic clock.
@@ -153,6 +157,7 @@ pub(super) struct Run {
     due: Vec<(Tick, Due)>,
     pub(super) paths: Vec<Arc<str>>,
     pub(super) kills: Vec<OomKill>,
+    pub(super) witnesses: Witnesses,
     pub(super) cpu_before: Duration,
     pub(super) observed_at: Stamp,
     pub(super) pss_next: u32,
@@ -192,6 +197,8 @@ impl Run {
         };
         let shedder = Shedder::new(config.sampling.cpu_budget);
         let page_size = sampler.page_size;
+        let marks_by = sampler.oom_marks.as_ref().map(OomMarks::how);
+        let witnesses = Witnesses::new(marks_by, sampler.oom_log.is_some());
         drop(state);
         Self {
             sampler,
@@ -202,6 +209,7 @@ impl Run {
             due: Vec::new(),
             paths: Vec::new(),
             kills: Vec::new(),
+            witnesses,
             cpu_before: thread_cpu(),
             observed_at: now,
             pss_next: 0,

@@ -1,7 +1,8 @@
 //! The cgroup iterator: usage and limit of every memory cgroup below one, in one pass.
 //!
-//! Exact: the kernel charges whole pages to one counter. It holds its mutex of all cgroups during the
-//! pass, some 0.1 µs for each, so a pass over more than [`PASS_CGROUPS_MAX`] is cut and says so.
+//! Exact: the kernel charges whole pages to one counter. It holds its mutex of all cgroups during
+//! the pass, some 0.1 µs for each, so a pass over more than [`PASS_CGROUPS_MAX`] is cut and says
+//! so.
 
 use crate::edge::{Edge, Refusal, missing, refused};
 use crate::iterator::{Iterator, Walk};
@@ -77,8 +78,8 @@ impl Cgroups {
         Ok(Self { iterator, records, _loaded: loaded })
     }
 
-    /// Hands every memory cgroup to `see`, each before those below it. Returns how many were left out
-    /// for want of room since this was opened.
+    /// Hands every memory cgroup to `see`, each before those below it. Returns how many were left
+    /// out for want of room since this was opened.
     ///
     /// # Errors
     /// What the kernel said.

@@ -2,8 +2,8 @@
 //!
 //! Used for this crate's programs and by any crate that brings its own object: [`Edge::open`] once,
 //! [`Edge::load`] for each object, then aya's types for the kind of program it is. Reads
-//! `/proc/self/status`, `/sys/kernel/btf/vmlinux` and the lockdown state; changes nothing but what it
-//! is asked to load.
+//! `/proc/self/status`, `/sys/kernel/btf/vmlinux` and the lockdown state; changes nothing but what
+//! it is asked to load.
 
 use aya::programs::ProgramError;
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader, VerifierLogLevel};
@@ -104,8 +104,8 @@ impl Edge {
 
 /// What all maps and programs that this process holds take of the kernel's memory. Units: bytes.
 ///
-/// Source: `memlock` of `/proc/self/fdinfo/N`, as kernel/bpf/syscall.c prints it. Cost: a few µs for
-/// each open file, so it is asked for once, after loading.
+/// Source: `memlock` of `/proc/self/fdinfo/N`, as kernel/bpf/syscall.c prints it. Cost: a few µs
+/// for each open file, so it is asked for once, after loading.
 #[must_use]
 pub fn kernel_bytes() -> u64 {
     let files = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();

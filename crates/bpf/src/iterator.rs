@@ -1,4 +1,5 @@
-//! The one unsafe edge: BPF_LINK_CREATE and BPF_ITER_CREATE of bpf(2), with what aya 0.14 leaves out.
+//! The one unsafe edge: BPF_LINK_CREATE and BPF_ITER_CREATE of bpf(2), with what aya 0.14 leaves
+//! out.
 //!
 //! aya makes a link without `iter_info`, which the cgroup iterator needs, and gives it up for each
 //! pass; here one link serves all passes. Header: `include/uapi/linux/bpf.h` (the two commands,
@@ -101,8 +102,8 @@ fn number_of(file: &impl AsFd) -> u32 {
 fn bpf<T>(command: libc::c_long, ask: &mut T) -> io::Result<OwnedFd> {
     let size = libc::c_long::try_from(size_of::<T>()).unwrap_or(0);
     let ask = std::ptr::from_mut(ask);
-    // SAFETY: both commands only read `size` bytes at `ask`, which is a live, exclusive borrow of that
-    // size; what its `iter_info` points to lives in the caller until this returns.
+    // SAFETY: both commands only read `size` bytes at `ask`, which is a live, exclusive borrow of
+    // that size; what its `iter_info` points to lives in the caller until this returns.
     let answer = unsafe { libc::syscall(libc::SYS_bpf, command, ask, size) };
     let number = RawFd::try_from(answer).ok().filter(|&number| number >= 0);
     let Some(number) = number else { return Err(io::Error::last_os_error()) };

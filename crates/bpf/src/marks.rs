@@ -1,9 +1,9 @@
-//! Victims of the OOM killer as the kernel marks them: who, for whom, in which memory cgroup, against
-//! which limit.
+//! Victims of the OOM killer as the kernel marks them: who, for whom, in which memory cgroup,
+//! against which limit.
 //!
-//! Two ways to the same event: `tp_btf`, which sees all of it, and the plain tracepoint, which sees the
-//! pids, for a kernel without type information. A mark is not yet a kill: the kernel also marks a
-//! process that is ending by itself, and counts no kill then.
+//! Two ways to the same event: `tp_btf`, which sees all of it, and the plain tracepoint, which sees
+//! the pids, for a kernel without type information. A mark is not yet a kill: the kernel also marks
+//! a process that is ending by itself, and counts no kill then.
 
 use crate::cgroups::limit;
 use crate::edge::{Edge, Refusal, missing, refused};

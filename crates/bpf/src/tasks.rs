@@ -1,9 +1,10 @@
-//! The task iterator: one record of each process with memory of its own, for the whole node at once.
+//! The task iterator: one record of each process with memory of its own, for the whole node at
+//! once.
 //!
-//! Cheap enough to ask whether anything changed; not exact. From Linux 6.2 on what each CPU has not yet
-//! added to the counters is missing, up to a batch of pages for each CPU ([`batch_pages`]): confirm
-//! with `statm` before a figure is shown. Pids are those of the first pid namespace, so a process in
-//! another one is refused.
+//! Cheap enough to ask whether anything changed; not exact. From Linux 6.2 on what each CPU has not
+//! yet added to the counters is missing, up to a batch of pages for each CPU ([`batch_pages`]):
+//! confirm with `statm` before a figure is shown. Pids are those of the first pid namespace, so a
+//! process in another one is refused.
 
 use crate::edge::{Edge, Refusal, missing, refused};
 use crate::iterator::{Iterator, Walk};

@@ -1,6 +1,7 @@
 //! Takes numbers out of a record at fixed places, in the byte order of this machine. Pure.
 
-/// A record, read from its begin. A number that lies beyond its end is 0: the caller checks the length.
+/// A record, read from its begin. A number that lies beyond its end is 0: the caller checks the
+/// length.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Words<'a>(pub(crate) &'a [u8]);
 
