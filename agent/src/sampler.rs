@@ -31,6 +31,7 @@ mod recording;
 mod rounds;
 mod rousing;
 pub mod schedule;
+mod screening;
 mod senses;
 mod standing;
 mod state;

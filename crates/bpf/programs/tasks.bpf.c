@@ -42,11 +42,12 @@ int tasks(struct iterator *it)
 	record.pid = task->tgid;
 	record.start_ns = task->start_boottime;
 	if (HAS_TYPE(struct mm_rss_stat)) {
+		/* Its verifier does not follow the typedef in which these counters lie. */
 		struct mm_struct___atomic *older = (void *)mm;
 
-		record.file_pages = pages(older->rss_stat.count[FILE_PAGES].counter);
-		record.anon_pages = pages(older->rss_stat.count[ANON_PAGES].counter);
-		record.shmem_pages = pages(older->rss_stat.count[SHMEM_PAGES].counter);
+		record.file_pages = pages(READ(older->rss_stat.count[FILE_PAGES].counter));
+		record.anon_pages = pages(READ(older->rss_stat.count[ANON_PAGES].counter));
+		record.shmem_pages = pages(READ(older->rss_stat.count[SHMEM_PAGES].counter));
 	} else {
 		record.file_pages = pages(mm->rss_stat[FILE_PAGES].count);
 		record.anon_pages = pages(mm->rss_stat[ANON_PAGES].count);
