@@ -16,6 +16,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask test                     install what the tests need, then check and test everything
 cargo xtask bench sampling [--quick] what sampling costs, beside the bare syscall and the peers
+cargo xtask bench sampling --bpf     of that only what BPF changes
 cargo xtask bench sources            what one reading of each source costs
 cargo xtask bench judging            what one judgement costs
 cargo xtask bench live [--minutes 2|20|both] [--only NAME]
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         ["test"] => test::test(),
         ["bench", "sampling"] => bench::sampling::bench(false),
         ["bench", "sampling", "--quick"] => bench::sampling::bench(true),
+        ["bench", "sampling", "--bpf"] => bench::sampling::bench_bpf(),
         ["bench", which @ ("sources" | "judging")] => {
             run::run(run::command(&["cargo", "bench", "--package", "plimsoll", "--bench", which]))
         }

@@ -16,7 +16,7 @@
 #define XA_TAG_NODE 2
 #define XA_DEPTH_MAX 6
 
-/* Linux 6.10 gives the tracepoint the task and these members; before, it has the pid alone. */
+/* Linux 6.12 gives the tracepoint the task, and this to its event; 6.1 has the pid alone. */
 struct trace_event_raw_mark_victim {
 	s16 oom_score_adj;
 } RELOCATED;
