@@ -89,6 +89,8 @@ pub struct Sampling {
     pub pss_interval: Duration,
     /// Cgroups whose events wake the sampler.
     pub senses_max: usize,
+    /// Use BPF where it is allowed.
+    pub bpf: bool,
 }
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryConfig {
@@ -196,6 +198,7 @@ impl Default for Config {
                 pss_stall_max: Duration::from_millis(5),
                 pss_interval: Duration::from_secs(300),
                 senses_max: 64,
+                bpf: true,
             },
             history: HistoryConfig {
                 ram_budget: Bytes::mib(16),

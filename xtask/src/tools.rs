@@ -47,6 +47,12 @@ pub const FOR_TESTS: &[Tool] = &[
     },
 ];
 
+/// What `cargo xtask bpf` needs: one version, so that its output can be compared.
+pub const FOR_BPF: &[Tool] = &[
+    Tool { program: "clang-14", package: "clang-14", why: "compiles the BPF programs" },
+    Tool { program: "llvm-strip-14", package: "llvm-14", why: "takes DWARF out of the objects" },
+];
+
 /// Clients of the cache whose own tests are run against it: package and version for pip.
 const PYTHON_CLIENTS: &[&str] = &["pymemcache==4.0.0", "pytest>=8"];
 

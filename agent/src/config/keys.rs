@@ -6,6 +6,7 @@
 
 pub mod pressure;
 mod recorder;
+mod sampling;
 
 pub use super::field::{At, Field, Raw, Read};
 
@@ -265,6 +266,7 @@ pub static KEYS: &[Key] = &[
         edges: "0: none, and not the node's stalls. Each costs a descriptor or two.",
         who: "Nodes with more containers near their limits than this.",
     },
+    sampling::BPF,
     Key {
         path: "history.ram_budget",
         flag: None,
