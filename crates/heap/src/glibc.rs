@@ -197,3 +197,6 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
