@@ -24,6 +24,7 @@ cargo xtask bench live [--minutes 2|20|both] [--only NAME]
                                      real leaks beside healthy programs: who is warned of, how early
 cargo xtask bench cache [--quick]    the cache node beside memcached and Redis (or --help)
 cargo xtask bench loop [--slow]      agent, cache and a leak in one cgroup, peers in its place
+cargo xtask bench heap [--only PART] heap reports against what the programs know themselves
 cargo xtask bench detection [--help] what the detector finds and cries, beside naive rules
 cargo xtask vm [--kernel 6.1|6.12|all] [--scenario NAME|all|tests] [--keep]
                                      the same product on cgroup v2 under other kernels, emulated
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         }
         ["bench", "loop", rest @ ..] => bench::closed_loop::bench(rest),
         ["bench", "cache", rest @ ..] => bench::cache::bench(rest),
+        ["bench", "heap", rest @ ..] => bench::heap::bench(rest),
         ["bench", "detection", rest @ ..] => bench::detection::bench(rest),
         ["vm", rest @ ..] => vm::Wish::read(rest).and_then(|wish| vm::vm(&wish)),
         ["bpf"] => bpf::bpf(false),

@@ -21,11 +21,17 @@
 
 #![forbid(unsafe_code)]
 
+pub mod glibc;
+pub mod maps;
 pub mod memory;
+pub mod modules;
 pub mod refusal;
 pub mod report;
+pub mod scene;
+pub mod take;
 pub mod target;
 
 pub use refusal::Refusal;
 pub use report::Report;
+pub use take::take;
 pub use target::Target;
