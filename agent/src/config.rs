@@ -55,6 +55,11 @@ pub struct Config {
     pub routing: RoutingConfig,
     pub recorder: RecorderConfig,
     pub privacy: Privacy,
+    pub probe: ProbeConfig,
+}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeConfig {
+    pub enabled: bool,
 }
 #[derive(Clone, Debug, PartialEq)]
 pub struct Http {
@@ -236,6 +241,7 @@ impl Default for Config {
                 disk_budget: Bytes::mib(16),
             },
             privacy: Privacy { cmdline: CmdlineMode::Redacted, redact: Vec::new() },
+            probe: ProbeConfig { enabled: true },
         }
     }
 }

@@ -385,6 +385,14 @@ pub static KEYS: &[Key] = &[
     recorder::INCIDENTS_MAX,
     recorder::DISK_BUDGET,
     Key {
+        path: "probe.enabled",
+        flag: None,
+        field: Field::Switch(|c| &mut c.probe.enabled),
+        doc: "Tells heap reports of the agent itself the figures of its own allocator.",
+        edges: "false: they read from outside what they can.",
+        who: "Hosts without a writable /run, where it is off anyway.",
+    },
+    Key {
         path: "privacy.cmdline",
         flag: None,
         field: Field::Choice {

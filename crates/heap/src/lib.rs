@@ -21,15 +21,18 @@
 
 #![forbid(unsafe_code)]
 
+pub mod diff;
 pub mod glibc;
 pub mod maps;
 pub mod memory;
 pub mod modules;
 pub mod refusal;
 pub mod report;
+pub mod runtimes;
 pub mod scene;
 pub mod take;
 pub mod target;
+pub mod verdict;
 
 pub use refusal::Refusal;
 pub use report::Report;

@@ -12,6 +12,7 @@ use crate::modules::Modules;
 use crate::report::{Identity, Method, Report, SCHEMA};
 use crate::scene::{Examine, Scene};
 use crate::target::Opened;
+use crate::{runtimes, verdict};
 
 mod account;
 mod choose;
@@ -45,7 +46,7 @@ impl Default for Options {
             headroom_bytes: None,
             cmdline: None,
             stall_max: STALL_MAX,
-            examiners: Vec::new(),
+            examiners: vec![runtimes::examine],
         }
     }
 }
@@ -102,7 +103,7 @@ pub fn take(
         let scene =
             Scene { target: opened, exe, mappings: &mappings, modules: &modules, memory: &live };
         progress(Step::Runtimes.into());
-        findings.extend(options.examiners.iter().filter_map(|examine| examine(&scene)));
+        findings.extend(options.examiners.iter().flat_map(|examine| examine(&scene)));
         findings.extend(heap::examine(&scene, progress));
     }
     progress(Step::Resident.into());
@@ -139,6 +140,7 @@ pub fn take(
         verdict: None,
     };
     choose::fill(&mut report, findings);
+    report.verdict = Some(verdict::judge(&report, None));
     Ok(report)
 }
 
