@@ -21,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod freeze;
 pub mod memory;
 pub mod refusal;
 pub mod report;
