@@ -22,6 +22,8 @@
 #![forbid(unsafe_code)]
 
 pub mod freeze;
+pub mod glibc;
+pub mod maps;
 pub mod memory;
 pub mod refusal;
 pub mod report;
