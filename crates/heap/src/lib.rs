@@ -25,6 +25,7 @@ pub mod freeze;
 pub mod glibc;
 pub mod maps;
 pub mod memory;
+pub mod reach;
 pub mod refusal;
 pub mod report;
 pub mod target;

@@ -1,0 +1,7 @@
+//! stub
+
+mod blocks;
+mod mark;
+mod roots;
+mod space;
+mod table;
