@@ -167,7 +167,8 @@ fn without(range: Range<u64>, excluded: &[Range<u64>]) -> Vec<Range<u64>> {
 /// Parts `range` where labels begin and end.
 fn labelled(range: Range<u64>, kind: Kind, labels: &[Region], into: &mut Vec<Region>) {
     let mut from = range.start;
-    for label in labels {
+    let first = labels.partition_point(|label| label.range.end <= range.start);
+    for label in labels[first..].iter().take_while(|label| label.range.start < range.end) {
         let start = label.range.start.max(from);
         let end = label.range.end.min(range.end);
         if start >= end {
