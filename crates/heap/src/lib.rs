@@ -25,10 +25,14 @@ pub mod freeze;
 pub mod glibc;
 pub mod maps;
 pub mod memory;
+pub mod modules;
+mod names;
 pub mod reach;
 pub mod refusal;
 pub mod report;
+pub mod scene;
 pub mod target;
+mod types;
 
 pub use refusal::Refusal;
 pub use report::Report;

@@ -5,3 +5,4 @@ mod mark;
 mod roots;
 mod space;
 mod table;
+mod threads;

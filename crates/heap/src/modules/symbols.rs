@@ -1,0 +1,122 @@
+//! Symbols of a module out of its file.
+//!
+//! Only the two tables and their strings are read. Refuses a file whose build id (or, without one,
+//! whose inode) is not the module's, and tables above a bound.
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+use object::LittleEndian as Le;
+use object::elf::{
+    FileHeader64, SHN_UNDEF, SHT_DYNSYM, SHT_SYMTAB, STT_TLS, SectionHeader64, Sym64,
+};
+use object::pod;
+
+use super::{Image, Module, elf};
+use crate::target::Opened;
+
+/// A symbol table of a browser has 60 MiB, its names 200 MiB.
+const TABLE_BYTES_MAX: u64 = 512 << 20;
+const SECTIONS_MAX: usize = 4096;
+const HEAD_BYTES: usize = 4096;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// In the target; of a thread-local symbol the offset in its block.
+    pub address: u64,
+    pub bytes: u64,
+    pub is_thread_local: bool,
+}
+
+/// None if the file cannot be read or is another one.
+pub(super) fn each(
+    module: &Module,
+    opened: &Opened,
+    visit: &mut dyn FnMut(&str, Symbol),
+) -> Option<()> {
+    let file = open(module, opened)?;
+    let sections = sections(&file)?;
+    for kind in [SHT_SYMTAB, SHT_DYNSYM] {
+        let Some(table) = sections.iter().find(|section| section.sh_type.get(Le) == kind) else {
+            continue;
+        };
+        let Some(strings) = sections.get(table.sh_link.get(Le) as usize) else { continue };
+        let (Some(table), Some(strings)) = (contents(&file, table), contents(&file, strings))
+        else {
+            continue;
+        };
+        let count = table.len() / size_of::<Sym64<Le>>();
+        let Ok((symbols, _)) = pod::slice_from_bytes::<Sym64<Le>>(&table, count) else { continue };
+        for symbol in symbols {
+            show(module, symbol, &strings, visit);
+        }
+    }
+    Some(())
+}
+
+fn show(module: &Module, symbol: &Sym64<Le>, strings: &[u8], visit: &mut dyn FnMut(&str, Symbol)) {
+    if symbol.st_shndx.get(Le) == SHN_UNDEF {
+        return;
+    }
+    let name = strings.get(symbol.st_name.get(Le) as usize..).unwrap_or_default();
+    let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+    let Ok(name) = std::str::from_utf8(name) else { return };
+    if name.is_empty() {
+        return;
+    }
+    let is_thread_local = symbol.st_info & 0xf == STT_TLS;
+    let bias = if is_thread_local { 0 } else { module.bias };
+    let address = bias.wrapping_add(symbol.st_value.get(Le));
+    visit(name, Symbol { address, bytes: symbol.st_size.get(Le), is_thread_local });
+}
+
+/// The module's file, as the target sees it.
+fn open(module: &Module, opened: &Opened) -> Option<File> {
+    let mapped = format!("map_files/{:x}-{:x}", module.first.start, module.first.end);
+    let by_path = format!("root{}", module.path);
+    let candidates = [Some(mapped), (!module.is_deleted).then_some(by_path)];
+    candidates.into_iter().flatten().find_map(|name| {
+        let file = opened.file(&name).ok()?;
+        // A path may lead to a pipe or a device by now.
+        let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
+        (is_file && is_same(module, &file)).then_some(file)
+    })
+}
+
+fn is_same(module: &Module, file: &File) -> bool {
+    let mut head = vec![0; HEAD_BYTES];
+    let Ok(count) = file.read_at(&mut head, 0) else { return false };
+    let Some((_, notes)) = Image::parse(&head[..count]) else { return false };
+    let id = notes.iter().find_map(|note| {
+        let mut bytes = vec![0; usize::try_from(note.file_bytes.min(HEAD_BYTES as u64)).ok()?];
+        let count = file.read_at(&mut bytes, note.file_offset).ok()?;
+        elf::build_id(&bytes[..count])
+    });
+    match (&module.build_id, id) {
+        (Some(own), Some(theirs)) => *own == theirs,
+        (None, None) => file.metadata().is_ok_and(|metadata| metadata.size() > 0),
+        _ => false,
+    }
+}
+
+fn sections(file: &File) -> Option<Vec<SectionHeader64<Le>>> {
+    let mut head = [0; size_of::<FileHeader64<Le>>()];
+    file.read_exact_at(&mut head, 0).ok()?;
+    let (header, _) = pod::from_bytes::<FileHeader64<Le>>(&head).ok()?;
+    let count = usize::from(header.e_shnum.get(Le)).min(SECTIONS_MAX);
+    let mut bytes = vec![0; count * size_of::<SectionHeader64<Le>>()];
+    file.read_exact_at(&mut bytes, header.e_shoff.get(Le)).ok()?;
+    let (sections, _) = pod::slice_from_bytes::<SectionHeader64<Le>>(&bytes, count).ok()?;
+    Some(sections.to_vec())
+}
+
+fn contents(file: &File, section: &SectionHeader64<Le>) -> Option<Vec<u8>> {
+    let (offset, bytes) = (section.sh_offset.get(Le), section.sh_size.get(Le));
+    let end = offset.checked_add(bytes)?;
+    if bytes > TABLE_BYTES_MAX || end > file.metadata().ok()?.len() {
+        return None;
+    }
+    let mut contents = vec![0; usize::try_from(bytes).ok()?];
+    file.read_exact_at(&mut contents, offset).ok()?;
+    Some(contents)
+}
