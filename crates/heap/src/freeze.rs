@@ -17,6 +17,7 @@
 //! not interrupt goes on; those few that a stop interrupts (signal(7): `epoll_wait`, `semop`, …)
 //! return `EINTR`, as they do for any debugger. Writes nothing into the target.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -33,19 +34,29 @@ mod tests;
 
 pub use threads::Thread;
 
-/// The target as it stands: it does not change for as long as [`Frozen::holds`].
+/// The target as it stands: it does not change for as long as [`Hold::holds`].
 #[derive(Debug)]
-pub struct Frozen<'a> {
+pub struct Frozen {
     pub threads: Vec<Thread>,
-    let_go: &'a AtomicBool,
+    pub hold: Hold,
 }
 
-impl Frozen<'_> {
+/// Whether a target is still held.
+#[derive(Clone, Debug, Default)]
+pub struct Hold {
+    let_go: Arc<AtomicBool>,
+}
+
+impl Hold {
     /// False once the limit has passed and the target was let go. What was read since must not be
     /// used: ask after each read.
     #[must_use]
     pub fn holds(&self) -> bool {
         !self.let_go.load(Ordering::Acquire)
+    }
+
+    fn end(&self) {
+        self.let_go.store(true, Ordering::Release);
     }
 }
 
@@ -65,16 +76,16 @@ pub struct Pause {
 pub fn frozen<R>(
     target: Target,
     pause_max: Duration,
-    work: impl FnOnce(&Frozen<'_>) -> R,
+    work: impl FnOnce(&Frozen) -> R,
 ) -> Result<(R, Pause), Refusal> {
-    let let_go = AtomicBool::new(false);
+    let state = Hold::default();
     thread::scope(|scope| {
         let (tell, told) = mpsc::sync_channel(1);
         // Dropped when the work is done, also when it panics: that is the sign to let go.
         let (done, is_done) = mpsc::sync_channel::<()>(1);
-        let let_go = &let_go;
         let began = Instant::now();
-        let hold = move || hold(target, began + pause_max, &tell, &is_done, let_go);
+        let held = state.clone();
+        let hold = move || hold(target, began + pause_max, &tell, &is_done, &held);
         let holder = thread::Builder::new().name("freeze".into()).spawn_scoped(scope, hold);
         let holder = holder.map_err(|source| Refusal::Unavailable {
             what: "a pause",
@@ -84,7 +95,7 @@ pub fn frozen<R>(
             let why = "the thread that holds the target ended early".into();
             Err(Refusal::Unavailable { what: "a pause", why })
         });
-        let worked = stopped.map(|threads| work(&Frozen { threads, let_go }));
+        let worked = stopped.map(|threads| work(&Frozen { threads, hold: state }));
         drop(done);
         let cut_short = holder.join().unwrap_or(true);
         worked.map(|worked| (worked, Pause { length: began.elapsed(), cut_short }))
@@ -97,7 +108,7 @@ fn hold(
     deadline: Instant,
     tell: &mpsc::SyncSender<Result<Vec<Thread>, Refusal>>,
     is_done: &mpsc::Receiver<()>,
-    let_go: &AtomicBool,
+    state: &Hold,
 ) -> bool {
     let stopped = threads::stop(target, deadline);
     let held = stopped.is_ok();
@@ -106,6 +117,6 @@ fn hold(
     }
     let left = deadline.saturating_duration_since(Instant::now());
     let cut_short = is_done.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Timeout);
-    let_go.store(true, Ordering::Release);
+    state.end();
     cut_short
 }

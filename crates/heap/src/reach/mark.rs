@@ -33,7 +33,7 @@ pub struct Lost {
 impl Marks {
     /// `roots` are pairs of a root and a position that it points to; `free` the blocks that are
     /// in use by their headers only.
-    pub fn new(table: &Table<'_>, roots: impl Iterator<Item = (RootId, u32)>, free: &[u32]) -> Self {
+    pub fn new(table: &Table, roots: impl Iterator<Item = (RootId, u32)>, free: &[u32]) -> Self {
         let mut owners = vec![UNREACHED; table.len() as usize];
         for &block in free {
             owners[block as usize] = FREE;
@@ -67,12 +67,17 @@ impl Marks {
         (owner != UNREACHED && owner != FREE).then_some(owner)
     }
 
+    /// What the marks take of our own memory.
+    pub fn bytes(&self) -> u64 {
+        (self.owners.capacity() * size_of::<RootId>()) as u64
+    }
+
     fn is_lost(&self, block: u32) -> bool {
         self.owners.get(block as usize) == Some(&UNREACHED)
     }
 
     /// All blocks that are lost, by position.
-    pub fn lost(&self, table: &Table<'_>) -> Vec<Lost> {
+    pub fn lost(&self, table: &Table) -> Vec<Lost> {
         let lost = || (0..table.len()).filter(|&block| self.is_lost(block));
         let mut pointed_to = vec![0_u64; self.owners.len().div_ceil(64)];
         for block in lost() {

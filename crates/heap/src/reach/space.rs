@@ -25,6 +25,8 @@ pub struct Space {
     /// Where the heap lies, roughly: below the widest gap and above it. Most words of a program
     /// are in neither.
     near: [Range<u64>; 2],
+    /// From here on each stretch is one block with a mapping of its own.
+    mapped_from: u32,
     end: u32,
 }
 
@@ -37,7 +39,11 @@ impl Space {
         let mut by_address = Vec::new();
         // Positions 0 and those between two stretches belong to nobody.
         let mut end = 1_u32;
-        for range in segments.chain(mapped) {
+        let (mut mapped_from, segments_count) = (0, segments.clone().count());
+        for (index, range) in segments.chain(mapped).enumerate() {
+            if index == segments_count {
+                mapped_from = end;
+            }
             let range = range.start & !(UNIT_BYTES - 1)..range.end;
             let bytes = range.end.checked_sub(range.start)?;
             let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).ok()?;
@@ -45,8 +51,11 @@ impl Space {
             end = end.checked_add(units)?.checked_add(1)?;
         }
         by_address.sort_by_key(|stretch| stretch.range.start);
+        if by_address.len() == segments_count {
+            mapped_from = end;
+        }
         let near = Self::clusters(&by_address);
-        Some(Self { by_address, near, end })
+        Some(Self { by_address, near, mapped_from, end })
     }
 
     fn clusters(by_address: &[Stretch]) -> [Range<u64>; 2] {
@@ -87,6 +96,11 @@ impl Space {
         let below = self.by_address.iter().filter(|stretch| stretch.base <= position);
         let stretch = below.max_by_key(|stretch| stretch.base)?;
         Some(stretch.range.start + (u64::from(position - stretch.base) << UNIT_BITS))
+    }
+
+    /// Whether a block at `position` has a mapping of its own.
+    pub fn is_mapped(&self, position: u32) -> bool {
+        position >= self.mapped_from
     }
 
     /// Above all positions.
@@ -138,6 +152,7 @@ mod tests {
             assert_eq!(space.position(address), None, "{address:#x}");
         }
         assert!(space.end() > 516);
+        assert!(space.is_mapped(516) && !space.is_mapped(513));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! Twelve bytes to a block and four to a pointer; nothing else of the contents is kept. Sorted by
 //! the order of the walk, which is that of the positions.
 
-use crate::freeze::Frozen;
-use crate::glibc::{Chunk, Outcome, State, Visitor};
+use crate::freeze::Hold;
+use crate::glibc::{Chunk, HEADER_BYTES, Outcome, State, Visitor};
 
 use super::blocks::Blocks;
 use super::space::{Space, UNIT_BITS};
@@ -14,7 +14,7 @@ const PAGE_BITS: u32 = 12 - UNIT_BITS;
 
 /// The blocks of a heap and the words in them that point into it.
 #[derive(Debug)]
-pub struct Table<'a> {
+pub struct Table {
     pub space: Space,
     starts: Blocks<u32>,
     units: Blocks<u32>,
@@ -25,8 +25,10 @@ pub struct Table<'a> {
     marked: Vec<u32>,
     /// The first block that starts on or above each page.
     pages: Vec<u32>,
-    frozen: Option<&'a Frozen<'a>>,
+    /// Without it what is read counts in any case.
+    hold: Option<Hold>,
     bytes_max: u64,
+    beside_bytes: u64,
     stopped: Option<Stopped>,
     /// The block shown last is in the table: what comes is its contents.
     open: bool,
@@ -42,9 +44,9 @@ pub enum Stopped {
     Full,
 }
 
-impl<'a> Table<'a> {
-    /// `frozen` says whether what is read still counts; without it everything does.
-    pub fn new(space: Space, frozen: Option<&'a Frozen<'a>>, bytes_max: u64) -> Self {
+impl Table {
+    /// `hold` says whether what is read still counts; without it everything does.
+    pub fn new(space: Space, hold: Option<Hold>, bytes_max: u64) -> Self {
         Self {
             space,
             starts: Blocks::default(),
@@ -53,8 +55,9 @@ impl<'a> Table<'a> {
             targets: Blocks::default(),
             marked: Vec::new(),
             pages: Vec::new(),
-            frozen,
+            hold,
             bytes_max,
+            beside_bytes: 0,
             stopped: None,
             open: false,
         }
@@ -62,6 +65,18 @@ impl<'a> Table<'a> {
 
     pub fn stopped(&self) -> Option<Stopped> {
         self.stopped
+    }
+
+    pub fn stop(&mut self, why: Stopped) {
+        self.stopped.get_or_insert(why);
+    }
+
+    /// Counts what is kept beside the table as if it were in it.
+    pub fn also_kept(&mut self, bytes: usize) {
+        self.beside_bytes = bytes as u64;
+        if self.bytes() > self.bytes_max {
+            self.stop(Stopped::Full);
+        }
     }
 
     pub fn len(&self) -> u32 {
@@ -73,7 +88,7 @@ impl<'a> Table<'a> {
     pub fn bytes(&self) -> u64 {
         let indexes = (self.pages.capacity() + self.marked.capacity()) * size_of::<u32>();
         let blocks = [&self.starts, &self.units, &self.first, &self.targets];
-        indexes as u64 + blocks.map(Blocks::bytes).iter().sum::<u64>()
+        self.beside_bytes + indexes as u64 + blocks.map(Blocks::bytes).iter().sum::<u64>()
     }
 
     /// Ends the table: blocks can be looked up from here on. Gives those that turned out to be
@@ -134,14 +149,16 @@ impl<'a> Table<'a> {
         targets.filter_map(|position| self.holding(position)).filter(move |&other| other != block)
     }
 
-    /// Address of the header.
-    pub fn address(&self, block: u32) -> Option<u64> {
-        self.space.address(self.starts.get(block as usize)?)
+    /// What malloc returned for `block`.
+    pub fn user(&self, block: u32) -> Option<u64> {
+        Some(self.space.address(self.starts.get(block as usize)?)? + HEADER_BYTES)
     }
 
-    /// With the header.
-    pub fn chunk_bytes(&self, block: u32) -> u64 {
-        u64::from(self.units.get(block as usize).unwrap_or(0)) << UNIT_BITS
+    /// What the application can use of `block`.
+    pub fn usable_bytes(&self, block: u32) -> u64 {
+        let bytes = u64::from(self.units.get(block as usize).unwrap_or(0)) << UNIT_BITS;
+        let lent = if self.space.is_mapped(self.start(block)) { 0 } else { 8 };
+        bytes.saturating_sub(HEADER_BYTES) + lent
     }
 
     fn push(&mut self, chunk: &Chunk) -> Option<()> {
@@ -161,7 +178,7 @@ impl<'a> Table<'a> {
     }
 
     fn check(&mut self) {
-        if self.frozen.is_some_and(|frozen| !frozen.holds()) {
+        if self.hold.as_ref().is_some_and(|hold| !hold.holds()) {
             self.stopped = Some(Stopped::LetGo);
         } else if self.bytes() > self.bytes_max {
             self.stopped = Some(Stopped::Full);
@@ -169,7 +186,7 @@ impl<'a> Table<'a> {
     }
 }
 
-impl Visitor for Table<'_> {
+impl Visitor for Table {
     fn chunk(&mut self, chunk: Chunk) {
         /// How many blocks pass between two looks at the clock and the size.
         const CHECK_EVERY: usize = 4096;

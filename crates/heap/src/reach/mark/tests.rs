@@ -13,7 +13,7 @@ fn user(n: u64) -> u64 {
 }
 
 /// A heap of blocks of 64 bytes, each with the words given.
-fn table(blocks: &[&[u64]]) -> Table<'static> {
+fn table(blocks: &[&[u64]]) -> Table {
     let bytes = blocks.len() as u64 * BLOCK;
     let segments = vec![HEAP..HEAP + bytes + 32];
     let arenas =
@@ -31,7 +31,7 @@ fn table(blocks: &[&[u64]]) -> Table<'static> {
     table
 }
 
-fn roots(table: &Table<'_>, addresses: &[(RootId, u64)]) -> Vec<(RootId, u32)> {
+fn roots(table: &Table, addresses: &[(RootId, u64)]) -> Vec<(RootId, u32)> {
     let at = |&(root, address)| (root, table.space.position(address).unwrap());
     addresses.iter().map(at).collect()
 }
