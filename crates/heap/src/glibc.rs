@@ -1,7 +1,7 @@
 //! glibc's malloc from outside: its arenas, found without symbols, and every chunk in them.
 //!
-//! `find` takes memory and mappings and gives [`Arenas`]; [`walk::walk`] shows each chunk to a
-//! [`Visitor`]; `tally` makes figures of them. All three run on a live process, on a frozen one and
+//! [`find`] takes memory and mappings and gives [`Arenas`]; [`walk::walk`] shows each chunk to a
+//! [`Visitor`]; [`tally`] makes figures of them. All three run on a live process, on a frozen one and
 //! on made-up memory alike, and none of them trusts what it reads: every chain has a bound, and
 //! what does not fit is told in [`Outcome::notes`] rather than followed.
 //!
@@ -12,23 +12,48 @@ use std::ops::Range;
 
 use rustc_hash::FxHashSet;
 
+mod arena;
+mod cache;
+mod find;
+mod mapped;
+mod pages;
+pub mod tally;
 pub mod walk;
+mod window;
+
+pub use find::find;
 
 /// A chunk's header is two words, of which the first belongs to the chunk before while that is in
 /// use.
 pub const HEADER_BYTES: u64 = 16;
 
-/// The arenas of one process, or of one of several copies of libc in it.
+/// The arenas of one process.
 #[derive(Clone, Debug, Default)]
 pub struct Arenas {
     /// The main arena first.
     pub list: Vec<Arena>,
     /// Blocks that have a mapping of their own.
     pub mmapped: Vec<Chunk>,
+    /// Where the bins begin within an arena, which tells versions apart.
+    pub head: u64,
+    /// What glibc itself counts of the blocks with a mapping, where the counters were found.
+    pub mapped_counters: Option<MappedCounters>,
     /// What marks a chunk that waits in a thread's cache, at its second word.
     pub key: Option<Key>,
     /// What could not be followed; empty if all was.
     pub notes: Vec<String>,
+}
+
+impl Arenas {
+    /// All segments of all arenas.
+    pub fn segments(&self) -> impl Iterator<Item = &Range<u64>> {
+        self.list.iter().flat_map(|arena| &arena.segments)
+    }
+
+    /// Whether a block can be at `address`: it is aligned as malloc aligns, and in a segment.
+    fn may_hold(&self, address: u64) -> bool {
+        address.is_multiple_of(16) && self.segments().any(|segment| segment.contains(&address))
+    }
 }
 
 /// One arena.
@@ -36,7 +61,11 @@ pub struct Arenas {
 pub struct Arena {
     /// Of `struct malloc_state`.
     pub address: u64,
+    /// Where the pointer to `top` is kept: it moves while the process runs.
+    pub top_field: u64,
     pub main: bool,
+    /// New memory comes from brk(2), and goes back by it when the heap is trimmed.
+    pub is_brk: bool,
     /// The chunk at the end of the newest segment, out of which new ones are cut.
     pub top: u64,
     pub top_bytes: u64,
@@ -46,8 +75,13 @@ pub struct Arena {
     pub segments: Vec<Range<u64>>,
     /// Chunks in fast bins: free, though their headers say otherwise.
     pub fast: FxHashSet<u64>,
-    /// Bytes in bins and fast bins, as their lists say.
-    pub listed_bytes: u64,
+}
+
+/// What `malloc_par` says of blocks that have a mapping of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MappedCounters {
+    pub count: u64,
+    pub bytes: u64,
 }
 
 /// What glibc writes into the second word of a block that goes to a thread's cache.
@@ -137,6 +171,10 @@ pub struct Outcome {
     pub notes: Vec<String>,
     pub chunks: u64,
     pub bytes: u64,
+    /// Within segments, where headers made no sense.
+    pub bytes_skipped: u64,
+    /// Pages of wanted contents that were not in RAM.
+    pub pages_missing: u64,
     /// The chunks that the lists of the threads' caches hold, where these could be followed. They
     /// know better than [`State::Cached`], which goes by a mark that can be stale: a chunk that has
     /// that state and is not here is in use.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use thiserror::Error;
 
 pub mod parse;
+pub mod read;
 pub mod residency;
 
 pub use residency::Residency;

@@ -1,13 +1,14 @@
 //! The ELF files that a process has mapped: where they were loaded, what in them can be written,
 //! their build ids, and symbols.
 //!
-//! Headers are read from the target's memory, where they always are; symbols from the file as the
+//! Headers are read from the target's memory, or from the file where their page is not in RAM;
+//! symbols from the file as the
 //! target sees it (`map_files` or its own root), and only if its build id is the one in memory, so
 //! that a replaced or wrong file gives no symbols rather than wrong ones.
 
 use std::ops::Range;
 
-use crate::maps::Mapping;
+use crate::maps::{Mapping, read};
 use crate::memory::Memory;
 use crate::target::Opened;
 
@@ -86,7 +87,7 @@ impl Modules {
     /// Finds the modules in `mappings`: each begins where a file is mapped from its first byte
     /// and that byte begins an ELF header.
     #[must_use]
-    pub fn find<M: Memory + ?Sized>(memory: &M, mappings: &[Mapping]) -> Self {
+    pub fn find<M: Memory + ?Sized>(opened: &Opened, memory: &M, mappings: &[Mapping]) -> Self {
         let mut modules = Self::default();
         let mut rest = mappings;
         while let Some((first, after)) = rest.split_first() {
@@ -95,7 +96,14 @@ impl Modules {
             if !is_file || first.offset != 0 || first.shared {
                 continue;
             }
-            let Some(image) = elf::Image::read(memory, first.start) else { continue };
+            let header = first.start..first.start + 1;
+            let is_there = read::residency(opened, &[header])
+                .is_none_or(|known| known.resident_bytes(&first.range()) > 0);
+            // A page that is not in RAM would be brought there, with its neighbours.
+            let from_file = || symbols::image(opened, first);
+            let image = if is_there { None } else { from_file() };
+            let image = image.or_else(|| elf::Image::read(memory, first.start));
+            let Some(image) = image else { continue };
             if modules.list.len() == MODULES_MAX {
                 modules.notes.push(format!("only the first {MODULES_MAX} modules were looked at"));
                 break;
@@ -103,6 +111,27 @@ impl Modules {
             modules.list.push(module(first, after, &image));
         }
         modules
+    }
+
+    /// Where the data of a C library can be: what can be written of the libraries called libc,
+    /// then of the program, then of all others. Pages that are not in RAM are left out: nothing
+    /// was ever written to them, and a reading would bring them there.
+    #[must_use]
+    pub fn data(&self, opened: &Opened, exe: Option<&str>) -> Vec<Range<u64>> {
+        let rank = |module: &&Module| match () {
+            () if module.is_libc() => 0,
+            () if Some(module.path.as_str()) == exe => 1,
+            () => 2,
+        };
+        let mut ordered: Vec<&Module> = self.list.iter().collect();
+        ordered.sort_by_key(rank);
+        let ranges = ordered.iter().flat_map(|module| &module.writable);
+        ranges
+            .flat_map(|range| match read::residency(opened, std::slice::from_ref(range)) {
+                Some(residency) => residency.present(range),
+                None => Vec::from([range.clone()]),
+            })
+            .collect()
     }
 
     /// The module that holds `address`.

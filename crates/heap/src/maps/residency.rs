@@ -70,16 +70,96 @@ impl Residency {
     /// What is known of the page that holds `address`.
     #[must_use]
     pub fn page(&self, address: u64) -> Option<Page> {
-        let after = self.stretches.partition_point(|stretch| stretch.range.end <= address);
-        let stretch = self.stretches.get(after)?;
-        let offset = address.checked_sub(stretch.range.start)?;
-        let index = usize::try_from(offset / PAGE_BYTES).ok()?;
-        Some(match stretch.pages[index / 4] >> (index % 4 * 2) & 3 {
+        let stretch = self.stretches.get(self.at_or_after(address))?;
+        stretch.range.contains(&address).then(|| stretch.page(address))
+    }
+
+    /// Where the pages that are in RAM end, of those from `address` on: `address` itself if its
+    /// page is not there, and never beyond `end`. Pages of which nothing is known count as there.
+    #[must_use]
+    pub fn run(&self, address: u64, end: u64) -> u64 {
+        let mut at = address;
+        for stretch in &self.stretches[self.at_or_after(address)..] {
+            at = at.max(stretch.range.start);
+            while at < end && stretch.range.contains(&at) {
+                if !stretch.page(at).is_present() {
+                    return at;
+                }
+                at = (at & !(PAGE_BYTES - 1)) + PAGE_BYTES;
+            }
+            if at >= end {
+                break;
+            }
+        }
+        end
+    }
+
+    /// The stretches of `range` that are known to be in RAM.
+    #[must_use]
+    pub fn present(&self, range: &Range<u64>) -> Vec<Range<u64>> {
+        let mut present: Vec<Range<u64>> = Vec::new();
+        for stretch in &self.stretches[self.at_or_after(range.start)..] {
+            let end = range.end.min(stretch.range.end);
+            let mut at = range.start.max(stretch.range.start);
+            while at < end {
+                let next = ((at & !(PAGE_BYTES - 1)) + PAGE_BYTES).min(end);
+                if stretch.page(at).is_present() {
+                    match present.last_mut() {
+                        Some(last) if last.end == at => last.end = next,
+                        _ => present.push(at..next),
+                    }
+                }
+                at = next;
+            }
+        }
+        present
+    }
+
+    /// Bytes of `range` whose pages are in RAM; pages of which nothing is known do not count.
+    #[must_use]
+    pub fn resident_bytes(&self, range: &Range<u64>) -> u64 {
+        self.bytes_where(range, Page::is_present)
+    }
+
+    /// Bytes of `range` whose pages are swapped out.
+    #[must_use]
+    pub fn swapped_bytes(&self, range: &Range<u64>) -> u64 {
+        self.bytes_where(range, |page| page == Page::Swapped)
+    }
+
+    fn bytes_where(&self, range: &Range<u64>, is_wanted: impl Fn(Page) -> bool) -> u64 {
+        let mut bytes = 0;
+        for stretch in &self.stretches[self.at_or_after(range.start)..] {
+            if stretch.range.start >= range.end {
+                break;
+            }
+            let mut at = range.start.max(stretch.range.start);
+            let end = range.end.min(stretch.range.end);
+            while at < end {
+                let next = ((at & !(PAGE_BYTES - 1)) + PAGE_BYTES).min(end);
+                if is_wanted(stretch.page(at)) {
+                    bytes += next - at;
+                }
+                at = next;
+            }
+        }
+        bytes
+    }
+
+    fn at_or_after(&self, address: u64) -> usize {
+        self.stretches.partition_point(|stretch| stretch.range.end <= address)
+    }
+}
+
+impl Stretch {
+    fn page(&self, address: u64) -> Page {
+        let index = ((address - self.range.start) / PAGE_BYTES) as usize;
+        match self.pages[index / 4] >> (index % 4 * 2) & 3 {
             0 => Page::Absent,
             1 => Page::Swapped,
             2 => Page::Anonymous,
             _ => Page::File,
-        })
+        }
     }
 }
 
@@ -102,5 +182,13 @@ mod tests {
         assert_eq!(at(0x6000), None);
         assert_eq!(at(0x10fff), Some(Page::Swapped));
         assert_eq!(at(0x11000), None);
+        assert_eq!(residency.run(0x1008, 0x9000), 0x2000);
+        assert_eq!(residency.run(0x2008, 0x9000), 0x2008);
+        assert_eq!(residency.run(0x4000, 0x4800), 0x4800);
+        assert_eq!(residency.run(0x4000, 0x20000), 0x10000);
+        assert_eq!(residency.run(0x20000, 0x20008), 0x20008);
+        assert_eq!(residency.resident_bytes(&(0x1ff0..0x4010)), 0x20);
+        assert_eq!(residency.present(&(0x1ff0..0x20000)), [0x1ff0..0x2000, 0x4000..0x6000]);
+        assert_eq!(residency.swapped_bytes(&(0..0x20000)), 0x2000);
     }
 }

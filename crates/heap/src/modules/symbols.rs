@@ -13,6 +13,7 @@ use object::elf::{
 use object::pod;
 
 use super::{Image, Module, elf};
+use crate::maps::Mapping;
 use crate::target::Opened;
 
 /// A symbol table of a browser has 60 MiB, its names 200 MiB.
@@ -83,20 +84,33 @@ fn open(module: &Module, opened: &Opened) -> Option<File> {
     })
 }
 
-fn is_same(module: &Module, file: &File) -> bool {
+/// The headers of the file behind `mapping`, which must be the one that is mapped: by `map_files`
+/// it is, by its path if the inode agrees.
+pub(super) fn image(opened: &Opened, mapping: &Mapping) -> Option<Image> {
+    let mapped = format!("map_files/{:x}-{:x}", mapping.start, mapping.end);
+    let by_path = || {
+        let file = opened.file(&format!("root{}", mapping.name)).ok()?;
+        let metadata = file.metadata().ok()?;
+        let is_same = metadata.is_file() && metadata.ino() == mapping.inode;
+        is_same.then_some(file)
+    };
+    headers(&opened.file(&mapped).ok().or_else(by_path)?)
+}
+
+fn headers(file: &File) -> Option<Image> {
     let mut head = vec![0; HEAD_BYTES];
-    let Ok(count) = file.read_at(&mut head, 0) else { return false };
-    let Some((_, notes)) = Image::parse(&head[..count]) else { return false };
-    let id = notes.iter().find_map(|note| {
+    let count = file.read_at(&mut head, 0).ok()?;
+    let (mut image, notes) = Image::parse(&head[..count])?;
+    image.build_id = notes.iter().find_map(|note| {
         let mut bytes = vec![0; usize::try_from(note.file_bytes.min(HEAD_BYTES as u64)).ok()?];
         let count = file.read_at(&mut bytes, note.file_offset).ok()?;
         elf::build_id(&bytes[..count])
     });
-    match (&module.build_id, id) {
-        (Some(own), Some(theirs)) => *own == theirs,
-        (None, None) => file.metadata().is_ok_and(|metadata| metadata.size() > 0),
-        _ => false,
-    }
+    Some(image)
+}
+
+fn is_same(module: &Module, file: &File) -> bool {
+    headers(file).is_some_and(|image| image.build_id == module.build_id)
 }
 
 fn sections(file: &File) -> Option<Vec<SectionHeader64<Le>>> {

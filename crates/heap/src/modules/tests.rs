@@ -14,7 +14,7 @@ fn own_modules_have_build_ids_segments_and_symbols() {
     let opened = Opened::open(std::process::id()).unwrap();
     let mappings = parse::maps(&opened.text("maps").unwrap()).unwrap();
     let live = Live::new(opened.target());
-    let modules = Modules::find(&live, &mappings);
+    let modules = Modules::find(&opened, &live, &mappings);
     let exe = opened.link("exe");
     let program = modules.program(exe.as_deref()).unwrap();
     let own = a_known_function as *const () as u64;
