@@ -29,9 +29,6 @@ mod registers;
 mod task;
 mod threads;
 
-#[cfg(test)]
-mod tests;
-
 pub use threads::Thread;
 
 /// The target as it stands: it does not change for as long as [`Hold::holds`].

@@ -90,7 +90,7 @@ mod tests {
     fn own_variables_and_functions_are_named() {
         let opened = Opened::open(std::process::id()).unwrap();
         let mappings = parse::maps(&std::fs::read("/proc/self/maps").unwrap()).unwrap();
-        let modules = Modules::find(&Live::new(opened.target()), &mappings);
+        let modules = Modules::find(&opened, &Live::new(opened.target()), &mappings);
         let variable = std::ptr::from_ref(&A_VARIABLE_OF_THESE_TESTS[2]) as u64;
         let function = a_function_of_these_tests as fn() as usize as u64;
         let mut addresses = [variable, function];

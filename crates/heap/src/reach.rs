@@ -15,7 +15,8 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use crate::{freeze, glibc};
-use crate::memory::{Live, Memory};
+use crate::maps::read;
+use crate::memory::Live;
 use crate::modules::Modules;
 use crate::report::{BySize, ByType, Leaks, Root};
 use crate::target::Opened;
@@ -31,9 +32,6 @@ mod roots;
 mod space;
 mod table;
 mod threads;
-
-#[cfg(test)]
-mod tests;
 
 use mark::{Lost, Marks};
 use pass::{Before, Pass};
@@ -88,19 +86,17 @@ pub struct LostBlock {
 pub fn walk(opened: &Opened, limits: Limits) -> Result<Walked, Refusal> {
     refuse(opened)?;
     let live = Live::new(opened.target());
-    let mappings = pass::mappings(opened)?;
-    let modules = Modules::find(&live, &mappings);
+    let mappings = read::mappings(opened)?;
+    let modules = Modules::find(opened, &live, &mappings);
+    let data = modules.data(opened, opened.link("exe").as_deref());
     let no_heap = || {
         let why = "no heap of glibc was found in it".into();
         Refusal::Unavailable { what: "a walk for lost blocks", why }
     };
-    let arenas = glibc::find(&live, &mappings);
-    if arenas.list.is_empty() {
-        return Err(no_heap());
-    }
+    let arenas = glibc::find(&live, &mappings, &data).ok_or_else(no_heap)?;
     rate::refuse_too_long(opened, &live, &arenas, limits.pause_max)?;
     let tls_bytes = modules.list.iter().map(|module| module.tls_bytes).sum::<u64>();
-    let before = Before { tls_bytes, table_bytes_max: limits.table_bytes_max };
+    let before = Before { data: &data, tls_bytes, table_bytes_max: limits.table_bytes_max };
     let (passed, pause) = freeze::frozen(opened.target(), limits.pause_max, |frozen| {
         pass::run(opened, &live, before, frozen)
     })?;

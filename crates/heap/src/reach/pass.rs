@@ -4,11 +4,10 @@
 //! names that belong to them; marking comes when the target runs again.
 
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 use crate::freeze::Frozen;
 use crate::glibc::{self, Arenas, Outcome};
-use crate::maps::{Mapping, Residency, parse};
+use crate::maps::{Mapping, Residency, read};
 use crate::memory::Memory;
 use crate::target::Opened;
 use crate::Refusal;
@@ -51,7 +50,9 @@ pub struct Pass {
 
 /// What is known before the pause.
 #[derive(Clone, Copy, Debug)]
-pub struct Before {
+pub struct Before<'a> {
+    /// Where the arenas are looked for.
+    pub data: &'a [Range<u64>],
     /// What each thread has of variables.
     pub tls_bytes: u64,
     pub table_bytes_max: u64,
@@ -64,14 +65,11 @@ pub struct Before {
 pub fn run<M: Memory + ?Sized>(
     opened: &Opened,
     memory: &M,
-    before: Before,
+    before: Before<'_>,
     frozen: &Frozen,
 ) -> Result<Option<Pass>, Refusal> {
-    let mappings = mappings(opened)?;
-    let arenas = glibc::find(memory, &mappings);
-    if arenas.list.is_empty() {
-        return Ok(None);
-    }
+    let mappings = read::mappings(opened)?;
+    let Some(arenas) = glibc::find(memory, &mappings, before.data) else { return Ok(None) };
     let Some(space) = Space::new(&arenas) else {
         let why = "it is larger than 64 GiB".into();
         return Err(Refusal::Unavailable { what: "a walk of this heap", why });
@@ -114,15 +112,6 @@ pub fn run<M: Memory + ?Sized>(
     Ok(Some(pass))
 }
 
-/// The target's mappings as they are now.
-///
-/// # Errors
-/// They cannot be read, or are not as the kernel writes them.
-pub fn mappings(opened: &Opened) -> Result<Vec<Mapping>, Refusal> {
-    parse::maps(&opened.text("maps")?)
-        .map_err(|malformed| Refusal::Unavailable { what: "a walk", why: malformed.to_string() })
-}
-
 fn heap_ranges(arenas: &Arenas) -> impl Iterator<Item = Range<u64>> {
     let segments = arenas.list.iter().flat_map(|arena| arena.segments.iter().cloned());
     let mapped = arenas.mmapped.iter();
@@ -149,28 +138,11 @@ fn regions<M: Memory + ?Sized>(
 /// Which pages of all that is searched are there: reading one that is not would make it. None
 /// where the kernel does not say.
 fn residency(opened: &Opened, regions: &[Region], heap: &[Range<u64>]) -> Option<Residency> {
-    let pagemap = opened.file("pagemap").ok()?;
     let ranges = regions.iter().map(|region| region.range.clone()).chain(heap.iter().cloned());
     let whole_pages = |range: Range<u64>| {
         range.start & !(PAGE_BYTES - 1)..range.end.next_multiple_of(PAGE_BYTES)
     };
-    let mut residency = Residency::default();
-    let mut bytes = vec![0; WINDOW_BYTES];
-    for range in merged(ranges.map(whole_pages).collect()) {
-        let mut at = range.start;
-        while at < range.end {
-            let entries = usize::try_from((range.end - at) / PAGE_BYTES).ok()?;
-            let wanted = (entries * 8).min(WINDOW_BYTES);
-            let count = pagemap.read_at(&mut bytes[..wanted], at / PAGE_BYTES * 8).ok()?;
-            let (entries, _) = bytes[..count].as_chunks::<8>();
-            if entries.is_empty() {
-                return None;
-            }
-            residency.push(at, entries.iter().map(|entry| u64::from_le_bytes(*entry)));
-            at += entries.len() as u64 * PAGE_BYTES;
-        }
-    }
-    Some(residency)
+    read::residency(opened, &merged(ranges.map(whole_pages).collect()))
 }
 
 impl Pass {
