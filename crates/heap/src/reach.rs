@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use crate::{freeze, glibc};
+use crate::Refusal;
 use crate::maps::read;
 use crate::memory::Live;
 use crate::modules::Modules;
 use crate::report::{BySize, ByType, Leaks, Root};
 use crate::target::Opened;
-use crate::Refusal;
+use crate::{freeze, glibc};
 
 mod blocks;
 mod kinds;
@@ -158,6 +158,10 @@ fn conclude(
     let lost = marks.lost(&pass.table);
     walked.own_bytes = pass.table.bytes() + marks.bytes() + (reached.capacity() * 8) as u64;
     walked.complete = pass.outcome.complete && pass.swapped_bytes == 0;
+    if pass.outcome.bytes_skipped > 0 {
+        let bytes = pass.outcome.bytes_skipped;
+        walked.notes.push(format!("{bytes} bytes of the heap make no sense and were passed over"));
+    }
     if pass.swapped_bytes > 0 {
         let mib = pass.swapped_bytes >> 20;
         walked.notes.push(format!(

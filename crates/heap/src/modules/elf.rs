@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use object::LittleEndian as Le;
 use object::elf::{
-    EM_AARCH64, EM_X86_64, ET_EXEC, FileHeader64, NT_GNU_BUILD_ID, PF_W, PF_X, PT_LOAD, PT_NOTE, PT_TLS,
-    ProgramHeader64,
+    EM_AARCH64, EM_X86_64, ET_EXEC, FileHeader64, NT_GNU_BUILD_ID, PF_W, PF_X, PT_LOAD, PT_NOTE,
+    PT_TLS, ProgramHeader64,
 };
 use object::pod;
 

@@ -19,8 +19,9 @@ use super::mark::Lost;
 use super::pass::Pass;
 
 const WINDOW_BYTES: usize = 64 << 10;
-/// What is looked at of each block for references to others.
-const SEARCHED_BYTES_MAX: usize = 4096;
+/// What is looked at of each block, and of all, for references to others.
+const SEARCHED_BYTES_MAX: u64 = 4 << 20;
+const ALL_SEARCHED_BYTES_MAX: u64 = 1 << 30;
 
 /// The types of `lost`, most bytes first.
 pub fn by_type<M: Memory + ?Sized>(
@@ -35,22 +36,33 @@ pub fn by_type<M: Memory + ?Sized>(
     // By block: the class's name, or the function that drops the type.
     let mut classes: FxHashMap<u32, String> = FxHashMap::default();
     let mut drops: FxHashMap<u32, u64> = FxHashMap::default();
+    let mut searched = 0;
     for one in lost {
         let Some(user) = pass.table.user(one.block) else { continue };
-        let usable = usize::try_from(pass.table.usable_bytes(one.block)).unwrap_or(usize::MAX);
-        let words = window.words(user, usable.min(SEARCHED_BYTES_MAX));
-        let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-        if let Some(class) = words.first().and_then(|first| types.class(word(first))) {
-            classes.insert(one.block, class);
-        }
-        for pair in words.windows(2) {
-            let (data, table) = (word(&pair[0]), word(&pair[1]));
-            let Some(position) = pass.table.space.position(data) else { continue };
-            let Some(block) = pass.table.holding(position) else { continue };
-            let usable_bytes = pass.table.usable_bytes(block);
-            if let Some(table) = types.dyn_table(table, usable_bytes) {
-                drops.insert(block, table.drop_in_place);
+        let usable = pass.table.usable_bytes(one.block).min(SEARCHED_BYTES_MAX);
+        let mut at = 0;
+        // Pieces share a word: a reference may lie across two of them.
+        while at + 8 < usable.max(9) && searched < ALL_SEARCHED_BYTES_MAX {
+            let words = window.words(user + at, usable - at);
+            if at == 0
+                && let Some(class) = words.first().and_then(|first| types.class(word(first)))
+            {
+                classes.insert(one.block, class);
             }
+            for pair in words.windows(2) {
+                let Some(place) = pass.table.space.place(word(&pair[0])) else { continue };
+                let Some(block) = pass.table.holding(place) else { continue };
+                let usable_bytes = pass.table.usable_bytes(block);
+                if let Some(table) = types.dyn_table(word(&pair[1]), usable_bytes) {
+                    drops.insert(block, table.drop_in_place);
+                }
+            }
+            let step = (words.len() as u64 * 8).saturating_sub(8);
+            if step == 0 {
+                break;
+            }
+            searched += step;
+            at += step;
         }
     }
     let dropped = dropped_types(opened, modules, drops.values().copied().collect());
@@ -95,6 +107,10 @@ fn dropped_types(
     dropped
 }
 
+fn word(bytes: &[u8; 8]) -> u64 {
+    u64::from_le_bytes(*bytes)
+}
+
 struct Window<'a, M: ?Sized> {
     memory: &'a M,
     start: u64,
@@ -103,8 +119,9 @@ struct Window<'a, M: ?Sized> {
 }
 
 impl<M: Memory + ?Sized> Window<'_, M> {
-    /// Up to `wanted` bytes from `address` on, as words.
-    fn words(&mut self, address: u64, wanted: usize) -> &[[u8; 8]] {
+    /// Up to `wanted` bytes from `address` on, as words; fewer where the window ends.
+    fn words(&mut self, address: u64, wanted: u64) -> &[[u8; 8]] {
+        let wanted = usize::try_from(wanted).unwrap_or(WINDOW_BYTES).min(WINDOW_BYTES);
         let inside = address.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
         let inside = inside.filter(|&at| at.saturating_add(wanted) <= self.count);
         let at = inside.unwrap_or_else(|| {
@@ -112,7 +129,7 @@ impl<M: Memory + ?Sized> Window<'_, M> {
             self.count = self.memory.read(address, &mut self.bytes);
             0
         });
-        let end = at.saturating_add(wanted).min(self.count);
+        let end = (at + wanted).min(self.count);
         self.bytes[at..end].as_chunks::<8>().0
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use super::space::Place;
 use super::table::Table;
 
 /// A root by its number, from 1 on.
@@ -31,9 +32,9 @@ pub struct Lost {
 }
 
 impl Marks {
-    /// `roots` are pairs of a root and a position that it points to; `free` the blocks that are
+    /// `roots` are pairs of a root and a place that it points to; `free` the blocks that are
     /// in use by their headers only.
-    pub fn new(table: &Table, roots: impl Iterator<Item = (RootId, u32)>, free: &[u32]) -> Self {
+    pub fn new(table: &Table, roots: impl Iterator<Item = (RootId, Place)>, free: &[u32]) -> Self {
         let mut owners = vec![UNREACHED; table.len() as usize];
         for &block in free {
             owners[block as usize] = FREE;
@@ -47,8 +48,8 @@ impl Marks {
             }
             *owned
         };
-        for (root, position) in roots {
-            if let Some(block) = table.holding(position) {
+        for (root, place) in roots {
+            if let Some(block) = table.holding(place) {
                 reach(block, root, &mut edge);
             }
         }

@@ -14,6 +14,7 @@ use crate::target::Opened;
 use super::mark::{ROOTS_MAX, RootId};
 use super::pass::{Pass, RootPointer};
 use super::roots::Kind;
+use super::space::Place;
 
 /// Roots by number, from 1 on.
 #[derive(Debug, Default)]
@@ -50,10 +51,11 @@ impl Roots {
     }
 }
 
-/// Names every pointer's root: pairs of a root's number and a position, in the order of the roots.
-pub fn named(opened: &Opened, modules: &Modules, pass: &Pass) -> (Roots, Vec<(RootId, u32)>) {
+/// Names every pointer's root: pairs of a root's number and a place, in the order of the roots.
+pub fn named(opened: &Opened, modules: &Modules, pass: &Pass) -> (Roots, Vec<(RootId, Place)>) {
     let mut pointers = pass.pointers.clone();
-    pointers.sort_unstable_by_key(|pointer| (rank(pass.kind(pointer)), pointer.region, pointer.word));
+    pointers
+        .sort_unstable_by_key(|pointer| (rank(pass.kind(pointer)), pointer.region, pointer.word));
     let variables = pointers.partition_point(|pointer| rank(pass.kind(pointer)) == 0);
     let (variables, others) = pointers.split_at(variables);
     let mut roots = Roots::default();
@@ -67,7 +69,7 @@ pub fn named(opened: &Opened, modules: &Modules, pass: &Pass) -> (Roots, Vec<(Ro
             _ => roots.id(name_of(kind, pass)),
         };
         before = Some((kind, id));
-        reached.push((id, pointer.position));
+        reached.push((id, pointer.place));
     }
     (roots, reached)
 }
@@ -83,9 +85,8 @@ fn rank(kind: Kind) -> u8 {
 }
 
 fn name_of(kind: Kind, pass: &Pass) -> String {
-    let thread = |index: usize| {
-        names::shown(pass.thread_names.get(index).map_or("?", String::as_str))
-    };
+    let thread =
+        |index: usize| names::shown(pass.thread_names.get(index).map_or("?", String::as_str));
     match kind {
         Kind::Tls => "tls".to_owned(),
         Kind::Stack(index) => format!("thread {} stack", thread(index)),
@@ -104,20 +105,21 @@ fn name_variables(
     pass: &Pass,
     pointers: &[RootPointer],
     roots: &mut Roots,
-    reached: &mut Vec<(RootId, u32)>,
+    reached: &mut Vec<(RootId, Place)>,
 ) {
     let mut rest = pointers;
     while let Some(first) = rest.first() {
         let address = pass.address(first).unwrap_or(0);
         let Some(module) = modules.holding(address) else {
-            reached.push((roots.id(name_of(pass.kind(first), pass)), first.position));
+            reached.push((roots.id(name_of(pass.kind(first), pass)), first.place));
             rest = &rest[1..];
             continue;
         };
         let within = |pointer: &RootPointer| {
             pass.address(pointer).is_some_and(|address| module.range.contains(&address))
         };
-        let (own, others) = rest.split_at(rest.iter().take_while(|pointer| within(pointer)).count());
+        let (own, others) =
+            rest.split_at(rest.iter().take_while(|pointer| within(pointer)).count());
         rest = others;
         let addresses: Vec<u64> = own.iter().filter_map(|pointer| pass.address(pointer)).collect();
         let symbols = names::covering(opened, module, &addresses);
@@ -131,7 +133,7 @@ fn name_variables(
                 _ => roots.id(name),
             };
             before = Some((variable, id));
-            reached.push((id, pointer.position));
+            reached.push((id, pointer.place));
         }
     }
 }

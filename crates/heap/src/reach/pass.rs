@@ -5,23 +5,21 @@
 
 use std::ops::Range;
 
+use crate::Refusal;
 use crate::freeze::Frozen;
 use crate::glibc::{self, Arenas, Outcome};
 use crate::maps::{Mapping, Residency, read};
 use crate::memory::Memory;
 use crate::target::Opened;
-use crate::Refusal;
 
 use super::roots::{Kind, Region, Search, merged};
-use super::space::Space;
+use super::space::{self, Place, Space};
 use super::table::{Stopped, Table};
 use super::threads;
 
 /// What is read of a root at a time.
 const WINDOW_BYTES: usize = 1 << 20;
 const PAGE_BYTES: u64 = 4096;
-/// From the pointer to the top chunk on: that, the last remainder, and 254 words of bins.
-const BINS_BYTES: u64 = 256 * 8;
 
 /// A word of a root that points into the heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +28,7 @@ pub struct RootPointer {
     pub region: u32,
     /// In words, from the start of the region.
     pub word: u32,
-    pub position: u32,
+    pub place: Place,
 }
 
 /// What the pass leaves behind.
@@ -128,9 +126,8 @@ fn regions<M: Memory + ?Sized>(
     let of = |thread| threads::memory_of(memory, mappings, thread, tls_bytes);
     let known: Vec<_> = frozen.threads.iter().map(of).collect();
     // The lists of free chunks would hold whatever lies before those.
-    let states = arenas.list.iter();
-    let states = states.map(|arena| arena.address..arena.top_field.saturating_add(BINS_BYTES));
-    let mut excluded: Vec<_> = heap_ranges(arenas).chain(states).collect();
+    let records = arenas.list.iter().map(space::record);
+    let mut excluded: Vec<_> = heap_ranges(arenas).chain(records).collect();
     excluded.extend(threads::ended(memory, mappings, &frozen.threads));
     Search { mappings, threads: &known, excluded }.regions()
 }
@@ -139,9 +136,8 @@ fn regions<M: Memory + ?Sized>(
 /// where the kernel does not say.
 fn residency(opened: &Opened, regions: &[Region], heap: &[Range<u64>]) -> Option<Residency> {
     let ranges = regions.iter().map(|region| region.range.clone()).chain(heap.iter().cloned());
-    let whole_pages = |range: Range<u64>| {
-        range.start & !(PAGE_BYTES - 1)..range.end.next_multiple_of(PAGE_BYTES)
-    };
+    let whole_pages =
+        |range: Range<u64>| range.start & !(PAGE_BYTES - 1)..range.end.next_multiple_of(PAGE_BYTES);
     read::residency(opened, &merged(ranges.map(whole_pages).collect()))
 }
 
@@ -163,8 +159,8 @@ impl Pass {
 
     fn registers(&mut self, frozen: &Frozen) {
         for (region, thread) in (self.regions.len() as u32..).zip(&frozen.threads) {
-            let held = thread.registers.iter().filter_map(|word| self.table.space.position(*word));
-            let pointers = held.map(|position| RootPointer { region, word: 0, position });
+            let held = thread.registers.iter().filter_map(|word| self.table.space.place(*word));
+            let pointers = held.map(|place| RootPointer { region, word: 0, place });
             self.pointers.extend(pointers);
         }
     }
@@ -203,10 +199,10 @@ impl Pass {
 
     fn search(&mut self, index: usize, start: u64, at: u64, bytes: &[u8]) {
         let pointers = &mut self.pointers;
-        self.table.space.pointers(at, bytes, |address, position| {
+        self.table.space.pointers(at, bytes, |address, place| {
             // A region of which the words do not have 32-bit numbers is no region of any process.
             let word = u32::try_from((address - start) / 8).unwrap_or(u32::MAX);
-            pointers.push(RootPointer { region: index as u32, word, position });
+            pointers.push(RootPointer { region: index as u32, word, place });
         });
         self.bytes_searched += bytes.len() as u64;
         self.table.also_kept(self.pointers.capacity() * size_of::<RootPointer>());

@@ -68,7 +68,8 @@ fn rate<M: Memory + ?Sized>(memory: &M, arenas: &Arenas, resident: u64) -> f64 {
         let mut at = segment.start;
         while at < segment.end && read < SAMPLE_BYTES {
             let began = Instant::now();
-            let wanted = usize::try_from(segment.end - at).unwrap_or(WINDOW_BYTES).min(WINDOW_BYTES);
+            let wanted =
+                usize::try_from(segment.end - at).unwrap_or(WINDOW_BYTES).min(WINDOW_BYTES);
             let count = memory.read(at, &mut window[..wanted]);
             space.pointers(at, &window[..count], |_, _| found += 1);
             if warm {

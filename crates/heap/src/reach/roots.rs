@@ -258,11 +258,8 @@ e000-f000 rw-s 0 00:01 3 /dev/shm/x
 
     #[test]
     fn a_thread_on_another_stack_leaves_its_own_searched_whole() {
-        let thread = ThreadMemory {
-            stack_pointer: Some(0x5000),
-            stack: Some(0x20000..0x22000),
-            tls: None,
-        };
+        let thread =
+            ThreadMemory { stack_pointer: Some(0x5000), stack: Some(0x20000..0x22000), tls: None };
         let mappings = parse::maps(MAPS.as_bytes()).unwrap();
         let threads = [thread];
         let search = Search { mappings: &mappings, threads: &threads, excluded: vec![] };

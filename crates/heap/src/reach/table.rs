@@ -7,7 +7,7 @@ use crate::freeze::Hold;
 use crate::glibc::{Chunk, HEADER_BYTES, Outcome, State, Visitor};
 
 use super::blocks::Blocks;
-use super::space::{Space, UNIT_BITS};
+use super::space::{Place, Space, UNIT_BITS};
 
 /// log2 of the positions to an entry of the index: a page.
 const PAGE_BITS: u32 = 12 - UNIT_BITS;
@@ -20,7 +20,7 @@ pub struct Table {
     units: Blocks<u32>,
     /// The first of a block's pointers in `targets`; the next block's ends them.
     first: Blocks<u32>,
-    targets: Blocks<u32>,
+    targets: Blocks<Place>,
     /// Blocks that bear the mark of a cached one, which can be stale.
     marked: Vec<u32>,
     /// The first block that starts on or above each page.
@@ -87,8 +87,9 @@ impl Table {
     /// What the table takes of our own memory.
     pub fn bytes(&self) -> u64 {
         let indexes = (self.pages.capacity() + self.marked.capacity()) * size_of::<u32>();
-        let blocks = [&self.starts, &self.units, &self.first, &self.targets];
-        self.beside_bytes + indexes as u64 + blocks.map(Blocks::bytes).iter().sum::<u64>()
+        let blocks = [&self.starts, &self.units, &self.first];
+        let blocks = blocks.map(Blocks::bytes).iter().sum::<u64>() + self.targets.bytes();
+        self.beside_bytes + indexes as u64 + blocks
     }
 
     /// Ends the table: blocks can be looked up from here on. Gives those that turned out to be
@@ -127,9 +128,10 @@ impl Table {
         (from..to).find(|&block| self.start(block) == position)
     }
 
-    /// The block that holds `position`, anywhere inside: behind its header, up to and with the
+    /// The block that holds `place`, anywhere inside: behind its header, up to and with the
     /// word after it, which is its own while it is in use.
-    pub fn holding(&self, position: u32) -> Option<u32> {
+    pub fn holding(&self, place: Place) -> Option<u32> {
+        let position = place.position();
         let page = (position >> PAGE_BITS) as usize;
         let (mut low, mut high) = (*self.pages.get(page)?, *self.pages.get(page + 1)?);
         while low < high {
@@ -137,7 +139,8 @@ impl Table {
             if self.start(middle) < position { low = middle + 1 } else { high = middle }
         }
         let block = low.checked_sub(1)?;
-        let inside = position - self.start(block) <= self.units.get(block as usize)?;
+        let (offset, units) = (position - self.start(block), self.units.get(block as usize)?);
+        let inside = offset < units || (offset == units && !place.is_perhaps_a_remnant());
         inside.then_some(block)
     }
 
@@ -146,7 +149,7 @@ impl Table {
         let from = self.first.get(block as usize).unwrap_or(0) as usize;
         let to = self.first.get(block as usize + 1).unwrap_or(0) as usize;
         let targets = (from..to).filter_map(|at| self.targets.get(at));
-        targets.filter_map(|position| self.holding(position)).filter(move |&other| other != block)
+        targets.filter_map(|place| self.holding(place)).filter(move |&other| other != block)
     }
 
     /// What malloc returned for `block`.
@@ -212,10 +215,10 @@ impl Visitor for Table {
         }
         let targets = &mut self.targets;
         let mut before = None;
-        self.space.pointers(address, bytes, |_, position| {
+        self.space.pointers(address, bytes, |_, place| {
             // Begin and end of one array are often side by side.
-            if before.replace(position) != Some(position) {
-                targets.push(position);
+            if before.replace(place) != Some(place) {
+                targets.push(place);
             }
         });
     }

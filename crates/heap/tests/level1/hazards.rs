@@ -103,7 +103,9 @@ fn a_table_that_would_grow_too_large_is_given_up_and_said() {
     let walked = reach::walk(&running.opened(), Limits { table_bytes_max: 1 << 16, ..LIMITS });
     let walked = walked.unwrap();
     assert!(walked.leaks.is_none() && !walked.complete);
-    assert!(walked.notes.iter().any(|note| note.contains("do not") || note.contains("more blocks")));
+    assert!(
+        walked.notes.iter().any(|note| note.contains("do not") || note.contains("more blocks"))
+    );
     goes_on(running.pid());
 }
 
@@ -313,7 +315,7 @@ fn killing_the_process_that_holds_the_target_lets_it_go() {
 #[test]
 fn another_users_process_is_refused_without_the_right_to_trace_it() {
     const NOBODY: u32 = 65_534;
-    if !nix::unistd::geteuid().is_root() {
+    if !rustix::process::geteuid().is_root() {
         println!("skipped: only root can become another user");
         return;
     }

@@ -83,8 +83,7 @@ pub fn compiled(source: &str, flags: &[&str]) -> Option<(tempfile::TempDir, Path
 /// Compiles and starts, and waits until the program is ready.
 pub fn started(source: &str, flags: &[&str], arguments: &[&str]) -> Option<Running> {
     let (dir, program) = compiled(source, flags)?;
-    let mut child =
-        Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     output.read_line(&mut line).unwrap();

@@ -21,7 +21,8 @@ struct node { struct node *next; char fill[40]; };
 
 static void *kept[KEPT];
 static long lost, direct;
-static __thread void *own[64];
+static __thread void *volatile own[64];
+static void *volatile sink;
 
 // Overwrites what dead calls left on the stack.
 static __attribute__((noinline)) void scrub(void) {
@@ -48,9 +49,10 @@ static __attribute__((noinline)) void lose_chains(long count) {
         if (i % 10 == 0) last = NULL, direct++;
         struct node *node = calloc(1, sizeof *node);
         node->next = last;
-        last = node;
+        sink = last = node;
     }
     // The newest of ten is the head, to which nobody points.
+    sink = NULL;
     lost += count;
 }
 
@@ -58,8 +60,10 @@ static __attribute__((noinline)) void lose_cycles(long count) {
     for (long i = 0; i < count; i += 2) {
         struct node *one = calloc(1, sizeof *one), *other = calloc(1, sizeof *other);
         one->next = other, other->next = one;
+        sink = one;
         lost += 2;
     }
+    sink = NULL;
 }
 
 static __attribute__((noinline)) void keep_inside(long count) {
@@ -82,10 +86,10 @@ static __attribute__((noinline)) void garbage(void) {
             seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
             block[j] = j % 2 ? seed : (uint64_t)block + (seed & 0xffffff);
         }
-        uint64_t *volatile behind = block + 64;
-        if (i == 1000) memset(behind, 0xfe, 24);
         kept[i] = block;
     }
+    uint64_t *volatile behind = (uint64_t *)kept[1000] + 64;
+    memset(behind, 0xfe, 24);
 }
 
 static atomic_int started;
@@ -108,7 +112,8 @@ static void *churn(void *given) {
     for (long i = 0;; i++) {
         unsigned at = rand_r(&self->seed) % 256;
         free(live[at]);
-        live[at] = malloc(16 + rand_r(&self->seed) % 1000);
+        unsigned bytes = 16 + rand_r(&self->seed) % 1000;
+        live[at] = memset(malloc(bytes), 1, bytes);
         if (i % 20 == 0 && i / 20 < self->count) memset(malloc(77), 0, 77);
         if (i == 20 * self->count) atomic_fetch_add(&started, 1);
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::glibc::{Arena, Arenas, Chunk, Outcome, State, Visitor};
-use crate::reach::space::Space;
+use crate::reach::space::{Place, Space};
 
 const BLOCK: u64 = 0x40;
 const HEAP: u64 = 0x1_0000;
@@ -16,8 +16,7 @@ fn user(n: u64) -> u64 {
 fn table(blocks: &[&[u64]]) -> Table {
     let bytes = blocks.len() as u64 * BLOCK;
     let segments = vec![HEAP..HEAP + bytes + 32];
-    let arenas =
-        Arenas { list: vec![Arena { segments, ..Arena::default() }], ..Arenas::default() };
+    let arenas = Arenas { list: vec![Arena { segments, ..Arena::default() }], ..Arenas::default() };
     let mut table = Table::new(Space::new(&arenas).unwrap(), None, u64::MAX);
     for (n, words) in (0..).zip(blocks) {
         let address = HEAP + n * BLOCK;
@@ -31,8 +30,8 @@ fn table(blocks: &[&[u64]]) -> Table {
     table
 }
 
-fn roots(table: &Table, addresses: &[(RootId, u64)]) -> Vec<(RootId, u32)> {
-    let at = |&(root, address)| (root, table.space.position(address).unwrap());
+fn roots(table: &Table, addresses: &[(RootId, u64)]) -> Vec<(RootId, Place)> {
+    let at = |&(root, address)| (root, table.space.place(address).unwrap());
     addresses.iter().map(at).collect()
 }
 
@@ -60,8 +59,17 @@ fn a_pointer_anywhere_inside_holds_a_block_and_one_past_it_the_word_after() {
     let blocks: [&[u64]; 3] = [&[], &[], &[]];
     // The first byte, a middle one, and the last of the word that lies behind the block.
     check(&blocks, &[(1, user(0)), (1, user(1) + 24), (1, HEAP + 3 * BLOCK + 7)], &[]);
-    // The header is not the application's: what points there points to the end of the block before.
+    // The last word begins where the next header does.
     check(&blocks, &[(1, HEAP + BLOCK)], &[(1, true), (2, true)]);
+}
+
+#[test]
+fn what_a_list_of_free_blocks_left_behind_holds_nobody() {
+    // Two links to headers; a pair of which one is no link may be the application's own.
+    let links: [&[u64]; 4] = [&[HEAP + 2 * BLOCK, HEAP + 3 * BLOCK], &[], &[], &[]];
+    check(&links, &[(1, user(0))], &[(1, true), (2, true), (3, true)]);
+    let own: [&[u64]; 4] = [&[HEAP + 2 * BLOCK, 5], &[], &[], &[]];
+    check(&own, &[(1, user(0))], &[(2, true), (3, true)]);
 }
 
 #[test]
