@@ -31,9 +31,11 @@ pub mod reach;
 pub mod refusal;
 pub mod report;
 pub mod scene;
+pub mod take;
 pub mod target;
 mod types;
 
 pub use refusal::Refusal;
 pub use report::Report;
+pub use take::take;
 pub use target::Target;

@@ -7,6 +7,8 @@ use thiserror::Error;
 pub mod parse;
 pub mod read;
 pub mod residency;
+pub mod smaps;
+pub mod split;
 
 pub use residency::Residency;
 

@@ -69,6 +69,12 @@ impl Module {
         found
     }
 
+    /// The file whole, if it is the one that is mapped and not larger than `bytes_max`.
+    #[must_use]
+    pub fn contents(&self, opened: &Opened, bytes_max: u64) -> Option<Vec<u8>> {
+        symbols::whole(self, opened, bytes_max)
+    }
+
     /// Every symbol that has an address, of the full table where the file has one, then of the
     /// dynamic one. False if the file cannot be read or is another one.
     pub fn each_symbol(&self, opened: &Opened, visit: &mut dyn FnMut(&str, Symbol)) -> bool {

@@ -86,6 +86,15 @@ impl Opened {
         Ok(opened)
     }
 
+    /// Opens one life of a process, and no later one that has the same pid.
+    ///
+    /// # Errors
+    /// [`Refusal::Gone`] if that life has ended; otherwise as [`Opened::open`].
+    pub fn open_life(target: Target) -> Result<Self, Refusal> {
+        let opened = Self::open(target.pid)?;
+        if opened.target == target { Ok(opened) } else { Err(Refusal::Gone { pid: target.pid }) }
+    }
+
     #[must_use]
     pub const fn target(&self) -> Target {
         self.target
@@ -176,7 +185,8 @@ impl Opened {
     }
 
     /// What would have to be otherwise for this process to be read.
-    fn why_denied(&self) -> String {
+    #[must_use]
+    pub fn why_denied(&self) -> String {
         let own = rustix::process::geteuid().as_raw();
         let theirs = self.status.uid.unwrap_or(own);
         if own != theirs && own != 0 {

@@ -96,14 +96,16 @@ fn at_page<M: Memory + ?Sized>(memory: &M, page: u64, end: u64) -> Option<Chunk>
     None
 }
 
+/// The block that begins `before` bytes behind `page`. Until 2.42 its size has its header in it,
+/// since 2.43 it has not, and the lowest bit of the word before says whether its pages are huge.
 fn block(page: u64, before: u64, (previous, size): (u64, u64), end: u64) -> Option<Chunk> {
-    let bytes = size & SIZE_MASK;
-    let whole = before.checked_add(bytes)?;
+    let whole = before.checked_add(size & SIZE_MASK)?;
+    let header = [0, HEADER_BYTES].into_iter().find(|header| (whole + header) % PAGE == 0)?;
     let fits = size & 7 == MAPPED
-        && previous == before
-        && whole.is_multiple_of(PAGE)
-        && bytes >= HEADER_BYTES * 2
-        && page.checked_add(whole)? <= end;
+        && previous & !u64::from(header > 0) == before
+        && whole + header > before + 2 * HEADER_BYTES
+        && page.checked_add(whole + header)? <= end;
+    let bytes = whole + header - before;
     fits.then_some(Chunk { address: page + before, bytes, state: State::Mapped, arena: 0 })
 }
 

@@ -121,6 +121,12 @@ impl Residency {
         self.bytes_where(range, Page::is_present)
     }
 
+    /// Bytes of `range` in RAM that are neither a file's nor shared memory.
+    #[must_use]
+    pub fn anonymous_bytes(&self, range: &Range<u64>) -> u64 {
+        self.bytes_where(range, |page| page == Page::Anonymous)
+    }
+
     /// Bytes of `range` whose pages are swapped out.
     #[must_use]
     pub fn swapped_bytes(&self, range: &Range<u64>) -> u64 {

@@ -84,6 +84,15 @@ fn open(module: &Module, opened: &Opened) -> Option<File> {
     })
 }
 
+/// All bytes of the module's file.
+pub(super) fn whole(module: &Module, opened: &Opened, bytes_max: u64) -> Option<Vec<u8>> {
+    let file = open(module, opened)?;
+    let bytes = file.metadata().ok()?.len();
+    let mut contents = vec![0; usize::try_from(bytes).ok().filter(|_| bytes <= bytes_max)?];
+    file.read_exact_at(&mut contents, 0).ok()?;
+    Some(contents)
+}
+
 /// The headers of the file behind `mapping`, which must be the one that is mapped: by `map_files`
 /// it is, by its path if the inode agrees.
 pub(super) fn image(opened: &Opened, mapping: &Mapping) -> Option<Image> {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use plimsoll_heap::Refusal;
 use plimsoll_heap::reach::{self, Limits, TABLE_BYTES_MAX, Walked};
+use plimsoll_heap::take::{Options, take};
 
 use crate::workshop::{Running, started};
 
@@ -127,4 +129,19 @@ fn what_is_kept_is_retained_by_the_variable_that_holds_it() {
     let roots = walked.roots.unwrap();
     let kept = roots.iter().find(|root| root.name.starts_with("program+0x")).unwrap();
     near(kept.count, 5000);
+}
+
+#[test]
+fn a_report_of_level_1_says_what_is_lost_and_how_long_the_target_stood_still() {
+    let Some(running) = started("classes.cpp", &[], &[]) else { return };
+    let options = Options { level: 1, max_pause_ms: 20_000, ..Options::default() };
+    let report = take(&running.opened(), &options, &mut |_| ()).unwrap();
+    assert_eq!((report.method.level, report.method.freeze.as_str()), (1, "ptrace"));
+    assert!(report.method.pause_us > 0 && report.method.pause_us < 20_000_000);
+    assert!(report.method.complete, "{:?}", report.method.notes);
+    near(report.leaks.unwrap().unreachable_count, running.lost);
+    assert!(!report.roots.unwrap().is_empty() && report.allocator.is_some());
+    let options = Options { max_pause_ms: 0, ..options };
+    let refused = take(&running.opened(), &options, &mut |_| ());
+    assert!(matches!(refused, Err(Refusal::PauseTooLong { .. })), "{refused:?}");
 }

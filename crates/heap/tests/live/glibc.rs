@@ -34,7 +34,11 @@ fn look(pid: u32) -> Seen {
 /// All of malloc's own figures, to the byte.
 #[track_caller]
 fn check(link: Link, args: &[&str]) {
-    let mut blocks = Blocks::start(link, args);
+    compare(&mut Blocks::start(link, args));
+}
+
+#[track_caller]
+fn compare(blocks: &mut Blocks) -> Seen {
     // The first answer brought pages of its own code to RAM.
     blocks.ask("count");
     let seen = look(blocks.pid());
@@ -52,6 +56,7 @@ fn check(link: Link, args: &[&str]) {
     // Once more, to see that looking changed nothing.
     let again = blocks.ask("count");
     assert_eq!((again.in_use, again.free, again.rss_kib), (said.in_use, said.free, said.rss_kib));
+    seen
 }
 
 #[test]
@@ -90,8 +95,8 @@ fn the_trim_that_is_foretold_is_the_one_that_happens() {
     for (shape, count) in [("holes", "20000"), ("mixed", "40000"), ("threads", "40000")] {
         let mut blocks = Blocks::start(Link::Dynamic, &[shape, count, "4"]);
         let seen = look(blocks.pid());
-        let before = blocks.said.rss_kib;
-        let after = blocks.ask("trim").rss_kib;
+        let before = blocks.said.anonymous_kib;
+        let after = blocks.ask("trim").anonymous_kib;
         let foretold = seen.figures.trimmable_bytes.expect("it is known") / 1024;
         let happened = before - after;
         let error = (foretold as f64 - happened as f64).abs() / happened as f64;
@@ -104,12 +109,42 @@ fn the_trim_that_is_foretold_is_the_one_that_happens() {
 #[test]
 fn a_heap_that_changes_under_the_walk_ends_it_all_the_same() {
     let blocks = Blocks::start(Link::Dynamic, &["churn", "40000", "8"]);
-    for _ in 0..20 {
+    for _ in 0..5 {
         let seen = look(blocks.pid());
         assert!(seen.arenas.list.len() > 1);
         let counted: u64 = seen.figures.arenas.iter().map(|a| a.in_use_bytes + a.free_bytes).sum();
         assert!(counted > 1 << 20);
         let share = seen.outcome.bytes_skipped as f64 / seen.outcome.bytes as f64;
         assert!(share < 0.05, "{share} of the heap was passed over");
+    }
+}
+
+/// `PLIMSOLL_OTHER_LIBC` names directories, separated by colons, each with an unpacked libc6 package
+/// of another release: `apt-get download libc6` from its sources, then `dpkg -x`.
+#[test]
+fn other_releases_of_glibc_are_counted_to_the_byte() {
+    let Ok(places) = std::env::var("PLIMSOLL_OTHER_LIBC") else {
+        println!("skipped: PLIMSOLL_OTHER_LIBC names no other glibc");
+        return;
+    };
+    for place in places.split(':') {
+        let other = crate::programs::Other::find(place);
+        for args in [&["mixed", "40000"][..], &["threads", "40000", "4"], &["mapped", "40"]] {
+            let mut blocks = Blocks::run(other.command().args(args));
+            let seen = compare(&mut blocks);
+            let before = blocks.said.anonymous_kib;
+            let happened = before - blocks.ask("trim").anonymous_kib;
+            let foretold = seen.figures.trimmable_bytes.expect("it is known") / 1024;
+            println!(
+                "{place} {args:?}: head {}, key {:?}, caches {:?}, in use {}, free {}, trim {foretold} \
+                 KiB of {happened} KiB",
+                seen.arenas.head,
+                seen.arenas.key.map(|key| std::mem::discriminant(&key)),
+                seen.outcome.cached.as_ref().map(|cached| cached.len()),
+                blocks.said.in_use,
+                blocks.said.free,
+            );
+            assert!(foretold.abs_diff(happened) * 100 <= happened.max(1600));
+        }
     }
 }

@@ -2,3 +2,4 @@
 
 mod glibc;
 mod programs;
+mod report;

@@ -6,7 +6,7 @@
  * some aligned), threads (each its own arena; they wait, or with churn never stop), exited (threads
  * that ended and left what they took).
  * Answers each line on its input: "trim" trims, anything else only counts again. An answer is
- *     in_use free mapped mapped_count rss_kib
+ *     in_use free mapped mapped_count rss_kib anonymous_kib
  * Nothing here allocates between counting and answering. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -39,23 +39,24 @@ static struct counts count(void) {
 }
 #endif
 
-static long rss_kib(void) {
+static void resident_kib(long *rss, long *anonymous) {
     static char text[4096];
     int fd = open("/proc/self/smaps_rollup", O_RDONLY);
     ssize_t n = read(fd, text, sizeof text - 1);
     close(fd);
-    if (n < 0)
-        return -1;
-    text[n] = 0;
-    char *at = strstr(text, "Rss:");
-    return at ? strtol(at + 4, NULL, 10) : -1;
+    text[n < 0 ? 0 : n] = 0;
+    char *at = strstr(text, "Rss:"), *anon = strstr(text, "Anonymous:");
+    *rss = at ? strtol(at + 4, NULL, 10) : -1;
+    *anonymous = anon ? strtol(anon + 10, NULL, 10) : -1;
 }
 
 static void answer(void) {
     static char line[256];
     struct counts c = count();
-    int n = snprintf(line, sizeof line, "%zu %zu %zu %zu %ld\n", c.uordblks, c.fordblks, c.hblkhd,
-                     c.hblks, rss_kib());
+    long rss, anonymous;
+    resident_kib(&rss, &anonymous);
+    int n = snprintf(line, sizeof line, "%zu %zu %zu %zu %ld %ld\n", c.uordblks, c.fordblks,
+                     c.hblkhd, c.hblks, rss, anonymous);
     if (write(1, line, (size_t)n) != n)
         exit(1);
 }
