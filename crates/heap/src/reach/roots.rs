@@ -253,7 +253,7 @@ e000-f000 rw-s 0 00:01 3 /dev/shm/x
             (0x14800, 0x15000, Kind::Tls),
             (0x21000, 0x22000, Kind::Stack(0)),
         ];
-        check(&[main, other], &[0x9000..0xb000], &expected);
+        check(&[main, other], std::slice::from_ref(&(0x9000..0xb000)), &expected);
     }
 
     #[test]

@@ -260,7 +260,8 @@ mod tests {
 
     #[test]
     fn a_heap_that_32_bits_cannot_number_is_refused() {
-        let one = Arena { segments: vec![0..1 << 35], ..Arena::default() };
+        let segments = std::iter::once(0..1 << 35).collect();
+        let one = Arena { segments, ..Arena::default() };
         assert!(Space::new(&Arenas { list: vec![one], ..Arenas::default() }).is_none());
         assert_eq!(Space::default().position(0), None);
     }

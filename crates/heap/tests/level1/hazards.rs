@@ -258,22 +258,22 @@ fn a_32_bit_target_is_refused() {
 }
 
 fn start_time(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields = stat.rsplit(") ").next().unwrap().split(' ');
-    fields.map(str::to_owned).nth(19).unwrap().parse().unwrap()
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is there");
+    let fields = stat.rsplit(") ").next().expect("a state").split(' ');
+    fields.map(str::to_owned).nth(19).and_then(|field| field.parse().ok()).expect("a start time")
 }
 
 const HOLD: &str = "PLIMSOLL_TEST_HOLD";
 
 /// Runs [`the_second_process`] for `pid` in a process of its own.
 fn second_process(pid: u32, user: Option<u32>) -> Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
     command.args(["--exact", "hazards::the_second_process", "--nocapture", "--test-threads", "1"]);
     command.env(HOLD, pid.to_string()).stdout(Stdio::piped()).stderr(Stdio::null());
     if let Some(user) = user {
         command.uid(user).gid(user);
     }
-    command.spawn().unwrap()
+    command.spawn().expect("it runs a second time")
 }
 
 /// Not a test of its own: what the tests below start as another process. Holds the process named
@@ -294,7 +294,7 @@ fn the_second_process() {
 
 /// What the second process says first.
 fn answer(child: &mut Child) -> String {
-    let output = std::io::BufReader::new(child.stdout.take().unwrap());
+    let output = std::io::BufReader::new(child.stdout.take().expect("it is piped"));
     let mut lines = output.lines().map_while(Result::ok);
     lines.find(|line| line.starts_with("held") || line.starts_with("refused")).unwrap_or_default()
 }

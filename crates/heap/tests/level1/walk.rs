@@ -12,7 +12,7 @@ const LIMITS: Limits =
     Limits { pause_max: Duration::from_secs(20), table_bytes_max: TABLE_BYTES_MAX };
 
 fn walked(running: &Running) -> Walked {
-    let walked = reach::walk(&running.opened(), LIMITS).unwrap();
+    let walked = reach::walk(&running.opened(), LIMITS).expect("it can be walked");
     assert!(walked.complete, "{:?}", walked.notes);
     walked
 }
@@ -27,7 +27,7 @@ fn near(found: u64, truth: u64) {
 fn check(source: &str, flags: &[&str], arguments: &[&str]) -> Option<(Running, Walked)> {
     let running = started(source, flags, arguments)?;
     let walked = walked(&running);
-    let leaks = walked.leaks.as_ref().unwrap();
+    let leaks = walked.leaks.as_ref().expect("the walk was complete");
     near(leaks.unreachable_count, running.lost);
     near(leaks.direct_count, running.direct);
     assert_eq!(leaks.unreachable_count, walked.lost.len() as u64);

@@ -29,7 +29,7 @@ impl Running {
     }
 
     pub fn opened(&self) -> Opened {
-        Opened::open(self.pid()).unwrap()
+        Opened::open(self.pid()).expect("a program of these tests compiles and runs")
     }
 
     /// The letter of its state.
@@ -54,13 +54,14 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// Compiles `source` of `tests/programs` with `flags`. None, and said, where there is no compiler.
+#[expect(clippy::print_stdout, reason = "a test that cannot run says why")]
 pub fn compiled(source: &str, flags: &[&str]) -> Option<(tempfile::TempDir, PathBuf)> {
     let compiler = match source.rsplit('.').next() {
         Some("c") => "gcc",
         Some("cpp") => "g++",
         _ => "rustc",
     };
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a program of these tests compiles and runs");
     let program = dir.path().join("program");
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(source);
     let mut command = Command::new(compiler);
@@ -83,13 +84,24 @@ pub fn compiled(source: &str, flags: &[&str]) -> Option<(tempfile::TempDir, Path
 /// Compiles and starts, and waits until the program is ready.
 pub fn started(source: &str, flags: &[&str], arguments: &[&str]) -> Option<Running> {
     let (dir, program) = compiled(source, flags)?;
-    let mut child = Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a program of these tests compiles and runs");
+    let mut output =
+        BufReader::new(child.stdout.take().expect("a program of these tests compiles and runs"));
     let mut line = String::new();
-    output.read_line(&mut line).unwrap();
+    output.read_line(&mut line).expect("a program of these tests compiles and runs");
     let mut words = line.split_ascii_whitespace();
     assert_eq!(words.next(), Some("ready"), "{line}");
-    let mut number = || words.next().unwrap().parse().unwrap();
+    let mut number = || {
+        words
+            .next()
+            .expect("a program of these tests compiles and runs")
+            .parse()
+            .expect("a program of these tests compiles and runs")
+    };
     let (lost, direct) = (number(), number());
     Some(Running { child, output, lost, direct, _dir: dir })
 }

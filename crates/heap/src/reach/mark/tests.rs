@@ -15,7 +15,7 @@ fn user(n: u64) -> u64 {
 /// A heap of blocks of 64 bytes, each with the words given.
 fn table(blocks: &[&[u64]]) -> Table {
     let bytes = blocks.len() as u64 * BLOCK;
-    let segments = vec![HEAP..HEAP + bytes + 32];
+    let segments = std::iter::once(HEAP..HEAP + bytes + 32).collect();
     let arenas = Arenas { list: vec![Arena { segments, ..Arena::default() }], ..Arenas::default() };
     let mut table = Table::new(Space::new(&arenas).unwrap(), None, u64::MAX);
     for (n, words) in (0..).zip(blocks) {
