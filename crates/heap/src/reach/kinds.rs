@@ -19,6 +19,8 @@ use super::mark::Lost;
 use super::pass::Pass;
 
 const WINDOW_BYTES: usize = 64 << 10;
+/// Lost blocks often lie far from each other: no more is read than these and what is wanted.
+const READ_BYTES_MIN: usize = 4 << 10;
 /// What is looked at of each block, and of all, for references to others.
 const SEARCHED_BYTES_MAX: u64 = 4 << 20;
 const ALL_SEARCHED_BYTES_MAX: u64 = 1 << 30;
@@ -126,7 +128,8 @@ impl<M: Memory + ?Sized> Window<'_, M> {
         let inside = inside.filter(|&at| at.saturating_add(wanted) <= self.count);
         let at = inside.unwrap_or_else(|| {
             self.start = address;
-            self.count = self.memory.read(address, &mut self.bytes);
+            self.count =
+                self.memory.read(address, &mut self.bytes[..wanted.max(READ_BYTES_MIN)]);
             0
         });
         let end = (at + wanted).min(self.count);

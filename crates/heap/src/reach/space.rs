@@ -116,20 +116,22 @@ impl Space {
     /// may have become the remnant that stands beside the link.
     fn place_beside(&self, address: u64, beside: Option<u64>) -> Option<Place> {
         let place = self.place(address)?;
-        let beside = beside.unwrap_or(address);
-        let is_size = (UNIT_BYTES..SIZE_MAX).contains(&beside) && beside & NO_FLAG == 0;
-        if is_size && address.is_multiple_of(UNIT_BYTES) {
-            return Some(Place(place.0 | 1));
-        }
-        if !(address | beside).is_multiple_of(UNIT_BYTES) {
+        if !address.is_multiple_of(UNIT_BYTES) {
             return Some(place);
         }
-        if self.position(beside).is_some() {
-            return Some(Place(place.0 | 1));
+        let beside = beside.unwrap_or(address);
+        let remnant = Some(Place(place.0 | 1));
+        if beside.is_multiple_of(UNIT_BYTES) {
+            if self.position(beside).is_some() {
+                return remnant;
+            }
+            let after = self.records.partition_point(|record| record.end <= beside);
+            if self.records.get(after).is_some_and(|record| record.start <= beside) {
+                return None;
+            }
         }
-        let after = self.records.partition_point(|record| record.end <= beside);
-        let record = self.records.get(after).is_some_and(|record| record.start <= beside);
-        (!record).then_some(place)
+        let is_size = (UNIT_BYTES..SIZE_MAX).contains(&beside) && beside & NO_FLAG == 0;
+        if is_size { remnant } else { Some(place) }
     }
 
     /// The position of `address`, if it lies in the heap.
