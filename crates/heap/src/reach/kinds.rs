@@ -128,8 +128,7 @@ impl<M: Memory + ?Sized> Window<'_, M> {
         let inside = inside.filter(|&at| at.saturating_add(wanted) <= self.count);
         let at = inside.unwrap_or_else(|| {
             self.start = address;
-            self.count =
-                self.memory.read(address, &mut self.bytes[..wanted.max(READ_BYTES_MIN)]);
+            self.count = self.memory.read(address, &mut self.bytes[..wanted.max(READ_BYTES_MIN)]);
             0
         });
         let end = (at + wanted).min(self.count);

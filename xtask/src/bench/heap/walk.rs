@@ -116,7 +116,8 @@ fn sanitizer(dir: &Path, subject: &Subject) -> Result<u64, String> {
     }
     let program = compile(dir, subject.source, &["-fsanitize=leak"])?;
     // A shape and a count stand before the word that ends the program.
-    let arguments = if subject.arguments.is_empty() { &["all", "0"][..] } else { subject.arguments };
+    let arguments =
+        if subject.arguments.is_empty() { &["all", "0"][..] } else { subject.arguments };
     let mut command = mortal(&program);
     let output = command.args(arguments).arg("end").output().map_err(|e| e.to_string())?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -140,7 +141,8 @@ impl Running {
         let mut line = String::new();
         let output = running.child.stdout.take().ok_or("no stdout")?;
         BufReader::new(output).read_line(&mut line).map_err(|e| e.to_string())?;
-        let lost = line.strip_prefix("ready ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+        let lost =
+            line.strip_prefix("ready ").and_then(|rest| rest.split(' ').next()?.parse().ok());
         running.lost = lost.ok_or_else(|| format!("the program said '{line}'"))?;
         Ok(running)
     }
