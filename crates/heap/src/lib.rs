@@ -22,10 +22,13 @@
 #![forbid(unsafe_code)]
 
 pub mod diff;
+pub mod freeze;
 pub mod glibc;
 pub mod maps;
 pub mod memory;
 pub mod modules;
+mod names;
+pub mod reach;
 pub mod refusal;
 pub mod report;
 pub mod runtimes;
@@ -33,6 +36,7 @@ pub mod scene;
 pub mod take;
 pub mod target;
 pub mod verdict;
+mod types;
 
 pub use refusal::Refusal;
 pub use report::Report;
