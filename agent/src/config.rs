@@ -56,6 +56,11 @@ pub struct Config {
     pub recorder: RecorderConfig,
     pub reports: ReportsConfig,
     pub privacy: Privacy,
+    pub probe: ProbeConfig,
+}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeConfig {
+    pub enabled: bool,
 }
 #[derive(Clone, Debug, PartialEq)]
 pub struct Http {
@@ -90,6 +95,8 @@ pub struct Sampling {
     pub pss_interval: Duration,
     /// Cgroups whose events wake the sampler.
     pub senses_max: usize,
+    /// Use BPF where it is allowed.
+    pub bpf: bool,
 }
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryConfig {
@@ -212,6 +219,7 @@ impl Default for Config {
                 pss_stall_max: Duration::from_millis(5),
                 pss_interval: Duration::from_secs(300),
                 senses_max: 64,
+                bpf: true,
             },
             history: HistoryConfig {
                 ram_budget: Bytes::mib(16),
@@ -262,6 +270,7 @@ impl Default for Config {
                 ttl: Duration::from_secs(7 * 24 * 3600),
             },
             privacy: Privacy { cmdline: CmdlineMode::Redacted, redact: Vec::new() },
+            probe: ProbeConfig { enabled: true },
         }
     }
 }

@@ -32,6 +32,7 @@ mod recording;
 mod rounds;
 mod rousing;
 pub mod schedule;
+mod screening;
 mod senses;
 mod standing;
 mod state;
@@ -39,6 +40,7 @@ mod sweep;
 mod table;
 mod thread;
 pub mod wheel;
+mod witnesses;
 mod workloads;
 
 pub use cgroups::{Cgroup, Cgroups};

@@ -5,8 +5,12 @@
 //! Kubernetes sets `PLIMSOLL_PORT` and the like for a Service of this name.
 
 pub mod pressure;
+mod probe;
 mod recorder;
 mod reports;
+mod sampling;
+
+use probe::ENABLED as PROBE_ENABLED;
 
 pub use super::field::{At, Field, Raw, Read};
 
@@ -266,6 +270,7 @@ pub static KEYS: &[Key] = &[
         edges: "0: none, and not the node's stalls. Each costs a descriptor or two.",
         who: "Nodes with more containers near their limits than this.",
     },
+    sampling::BPF,
     Key {
         path: "history.ram_budget",
         flag: None,
@@ -394,6 +399,7 @@ pub static KEYS: &[Key] = &[
     reports::REPORTS_MAX,
     reports::DISK_BUDGET,
     reports::TTL,
+    PROBE_ENABLED,
     Key {
         path: "privacy.cmdline",
         flag: None,

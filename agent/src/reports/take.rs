@@ -10,6 +10,9 @@ use plimsoll_heap::target::Opened;
 use plimsoll_heap::{Refusal, Report, Target, diff, verdict};
 use std::time::Duration;
 
+/// The deepest level that there is a reader for; who asks for more gets this one, and a note.
+const DEEPEST: u8 = 1;
+
 /// Told what is being done.
 pub type Doing<'a> = &'a dyn Fn(&str);
 
@@ -58,6 +61,8 @@ pub fn take(
     let redactor = discretion.redactor.as_ref();
     let arguments = redactor.and_then(|r| read_arguments(&discretion.roots, process, r).ok());
     let options = Options {
+        level: order.level.min(DEEPEST),
+        max_pause_ms: u64::try_from(order.max_pause.as_millis()).unwrap_or(u64::MAX),
         limit_bytes: room.limit.map(|bytes| bytes.0),
         headroom_bytes: room.headroom.map(|bytes| bytes.0),
         cmdline: Some(arguments.clone().unwrap_or_default()),
@@ -85,6 +90,7 @@ fn words(at: Progress) -> String {
         Step::Runtimes => "asks the runtimes",
         Step::Heap => "walks the heap",
         Step::Resident => "counts what is resident",
+        Step::Lost => "looks for what nobody points to",
     };
     match at.total_bytes {
         0 => what.to_owned(),

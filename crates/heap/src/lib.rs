@@ -22,10 +22,13 @@
 #![forbid(unsafe_code)]
 
 pub mod diff;
+pub mod freeze;
 pub mod glibc;
 pub mod maps;
 pub mod memory;
 pub mod modules;
+mod names;
+pub mod reach;
 pub mod refusal;
 pub mod render;
 pub mod report;
@@ -33,6 +36,7 @@ pub mod runtimes;
 pub mod scene;
 pub mod take;
 pub mod target;
+mod types;
 pub mod verdict;
 
 pub use refusal::Refusal;

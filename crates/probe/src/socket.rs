@@ -5,6 +5,8 @@
 use crate::answer::{Answer, Ask, VERSION};
 use crate::{jemalloc, place};
 use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::fs::DirBuilder;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{
@@ -19,6 +21,8 @@ use std::time::{Duration, Instant};
 const ASK_BYTES_MAX: usize = 1024;
 /// For the request and again for the answer.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Entries of the directory that are looked at for dead sockets.
+const ENTRIES_MAX: usize = 256;
 /// What an application may call itself.
 const NAME_CHARS_MAX: usize = 64;
 
@@ -72,6 +76,7 @@ impl Probe {
         if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
             std::fs::remove_file(path).map_err(of)?;
         }
+        remove_dead(dir);
         let listener = UnixListener::bind(path).map_err(of)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(of)?;
         listener.set_nonblocking(true).map_err(of)?;
@@ -125,6 +130,27 @@ fn prepare(dir: &Path) -> io::Result<()> {
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(mode))
 }
 
+/// Removes sockets that killed processes of this user have left behind: nobody listens there.
+fn remove_dead(dir: &Path) {
+    let own = rustix::process::geteuid().as_raw();
+    let entries = std::fs::read_dir(dir).into_iter().flatten().take(ENTRIES_MAX);
+    for entry in entries.filter_map(Result::ok) {
+        let is_own = entry.metadata().is_ok_and(|m| m.file_type().is_socket() && m.uid() == own);
+        let path = entry.path();
+        let is_ours = is_own && path.extension().is_some_and(|extension| extension == "sock");
+        if is_ours && knock(&path) == Err(Errno::CONNREFUSED) {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+}
+
+/// Connects without waiting for whoever may listen there.
+fn knock(path: &Path) -> rustix::io::Result<()> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    net::connect(&socket, &SocketAddrUnix::new(path)?)
+}
+
 struct Service {
     name: String,
     dir: PathBuf,
@@ -139,7 +165,7 @@ impl Service {
                 PollFd::new(stopped, PollFlags::IN | PollFlags::HUP),
             ];
             match rustix::event::poll(&mut fds, None) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) | Err(Errno::INTR) => {}
                 Err(_) => return,
             }
             if !fds[1].revents().is_empty() {
@@ -153,7 +179,7 @@ impl Service {
     }
 
     fn serve(&self, mut stream: &UnixStream) -> io::Result<()> {
-        let peer = rustix::net::sockopt::socket_peercred(stream)?.uid.as_raw();
+        let peer = net::sockopt::socket_peercred(stream)?.uid.as_raw();
         if peer != 0 && peer != self.uid {
             return Ok(());
         }

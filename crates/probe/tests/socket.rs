@@ -89,3 +89,15 @@ fn a_file_that_is_no_socket_is_left_alone() {
     assert!(error.contains("1.sock"), "{error}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
 }
+
+#[test]
+fn what_a_killed_process_left_behind_is_removed_and_the_living_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let dead = dir.path().join("7.sock");
+    drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
+    let living = Probe::start_at("x", &dir.path().join("8.sock")).unwrap();
+    assert!(!dead.exists());
+    let next = Probe::start_at("y", &dir.path().join("9.sock")).unwrap();
+    assert_eq!(ask(living.path(), "{\"v\":1,\"ask\":\"stats\"}\n").name, "x");
+    drop(next);
+}

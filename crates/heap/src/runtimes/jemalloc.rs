@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 mod layout;
 
 /// jemalloc's own limit.
-const ARENAS_MAX: u64 = 4095;
+const ARENAS_MAX: usize = 4095;
 /// A module with more writable memory is searched to here.
 const SEARCH_BYTES_MAX: u64 = 32 << 20;
 /// Words that look like an arena and are followed: each costs a system call.
@@ -118,19 +118,15 @@ pub fn read(ground: &Ground<'_>, image: &Image<'_>) -> Option<Stats> {
     let mut stats =
         Stats { layout: layout.versions, module: image.module.path.clone(), ..Stats::default() };
     stats.classes = classes(&bins);
-    for at in 0..ARENAS_MAX {
-        // Arenas are made in order, and few; the ends of the table are zero.
-        match ground.memory().word(table + at * 8) {
-            Some(0) => {}
-            Some(address) => {
-                if let Some(arena) =
-                    arena(ground.memory(), address, at, layout, &bins, &mut stats.classes)
-                {
-                    stats.arenas.push(arena);
-                }
-            }
-            None => break,
+    let mut words = vec![0; ARENAS_MAX * 8];
+    let count = ground.memory().read(table, &mut words);
+    for (index, word) in words[..count].as_chunks::<8>().0.iter().enumerate() {
+        let address = u64::from_le_bytes(*word);
+        if address == 0 {
+            continue;
         }
+        let found = Found { address, index: index as u64, layout };
+        stats.arenas.extend(arena(ground.memory(), &found, &bins, &mut stats.classes));
     }
     stats.classes.retain(|class| class.in_use_count > 0);
     (!stats.arenas.is_empty()).then_some(stats)
@@ -236,18 +232,27 @@ fn classes(bins: &[Bin]) -> Vec<SizeClass> {
         .collect()
 }
 
-fn arena(
-    memory: &(impl Memory + ?Sized),
+/// Where something was found that claims to be an arena.
+struct Found {
     address: u64,
     index: u64,
-    layout: &Layout,
+    layout: &'static Layout,
+}
+
+/// The counters of one arena; those of its size classes are added to `classes`.
+fn arena(
+    memory: &(impl Memory + ?Sized),
+    found: &Found,
     bins: &[Bin],
     classes: &mut [SizeClass],
 ) -> Option<ArenaStats> {
+    let Found { address, index, layout } = *found;
     if !is_arena(memory, address, index, layout) {
         return None;
     }
-    let pages = |offset: u64| memory.word(address + offset).map(|pages| pages.saturating_mul(PAGE));
+    let pages = |offset: u64| {
+        memory.word(address.checked_add(offset)?).map(|pages| pages.saturating_mul(PAGE))
+    };
     let cache = |cache: u64| {
         let guarded = pages(cache + layout.cache_guarded_pages)?;
         Some(pages(cache + layout.cache_pages)?.saturating_add(guarded))

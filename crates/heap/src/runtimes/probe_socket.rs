@@ -6,11 +6,13 @@
 
 use super::jvm::own_pid;
 use crate::target::Opened;
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde_json::{Map, Value};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const VERSION: u64 = 1;
@@ -36,7 +38,13 @@ const ARENA_FIGURES: [&str; 5] =
 /// One sentence for the report's notes, if a probe is there but does not answer.
 pub fn ask(target: &Opened) -> Option<Result<Value, String>> {
     let path = socket_of(target)?;
-    Some(answer(target, &path).map_err(|why| format!("probe: {why}")))
+    let stream = match connect(&path) {
+        // Left behind by an earlier process of that pid.
+        Err(Errno::CONNREFUSED) => return None,
+        connected => connected,
+    };
+    let answer = stream.map_err(|error| error.to_string()).and_then(|s| answer(target, s));
+    Some(answer.map_err(|why| format!("probe: {why}")))
 }
 
 fn socket_of(target: &Opened) -> Option<PathBuf> {
@@ -49,13 +57,21 @@ fn socket_of(target: &Opened) -> Option<PathBuf> {
         .find(|path| std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()))
 }
 
-fn answer(target: &Opened, path: &PathBuf) -> Result<Value, String> {
+/// Does not wait for a place in a queue that nobody serves.
+fn connect(path: &Path) -> rustix::io::Result<UnixStream> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(UnixStream::from(socket))
+}
+
+fn answer(target: &Opened, mut stream: UnixStream) -> Result<Value, String> {
     let failed = |error: std::io::Error| error.to_string();
-    let mut stream = UnixStream::connect(path).map_err(failed)?;
-    let peer = rustix::net::sockopt::socket_peercred(&stream).map_err(|error| error.to_string())?;
+    let peer = net::sockopt::socket_peercred(&stream).map_err(|error| error.to_string())?;
     if target.same_namespace && peer.pid.as_raw_nonzero().get().cast_unsigned() != target.pid() {
         return Err("another process than the target listens there".to_owned());
     }
+    stream.set_nonblocking(false).map_err(failed)?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
     stream.write_all(b"{\"v\":1,\"ask\":\"stats\"}\n").map_err(failed)?;
     let deadline = Instant::now() + PATIENCE;

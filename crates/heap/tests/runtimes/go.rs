@@ -9,7 +9,7 @@ fn program(name: &str, flags: &[&str]) -> Option<(tempfile::TempDir, Program)> {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join(name);
     let mut go = Command::new("go");
-    go.env("GO111MODULE", "off").env("GOCACHE", std::env::temp_dir().join("plimsoll-go-cache"));
+    go.env("GO111MODULE", "off").env("GOCACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/go-cache"));
     let go = go.args(["build", "-o"]).arg(&out).args(flags).arg(source(&format!("{name}.go")));
     built(go).then(|| (dir, Program::start(&mut Command::new(&out))))
 }

@@ -52,7 +52,7 @@ impl MemStats {
 /// Reads `runtime.memstats` with the sizes of `runtime.class_to_size`. None where the sums
 /// contradict each other: another version's layout.
 ///
-/// Source: Go 1.19 `runtime/mstats.go`, `mstats` and `heapStatsDelta`; unchanged since.
+/// Source: Go 1.19 `runtime/mstats.go`, `mstats` and `heapStatsDelta`; the same in 1.21 and 1.23.
 pub fn read(memory: &(impl Memory + ?Sized), at: u64, sizes_at: u64) -> Option<MemStats> {
     let mut bytes = vec![0; WHOLE];
     let mut sizes = [0; CLASSES * 2];

@@ -33,8 +33,8 @@ proptest! {
         let bins = vec![Bin { size: 8, shards: 64 }; SMALL];
         let mut classes = classes(&bins);
         for layout in &LAYOUTS {
-            let found = arena(&Noise(seed), at & !7, 0, layout, &bins, &mut classes);
-            prop_assert!(found.is_none());
+            let found = Found { address: at & !7, index: 0, layout };
+            prop_assert!(arena(&Noise(seed), &found, &bins, &mut classes).is_none());
         }
     }
 }
