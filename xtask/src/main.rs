@@ -20,6 +20,7 @@ cargo xtask bench judging            what one judgement costs
 cargo xtask bench live [--minutes 2|20|both] [--only NAME]
                                      real leaks beside healthy programs: who is warned of, how early
 cargo xtask bench cache [--quick]    the cache node beside memcached and Redis (or --help)
+cargo xtask bench heap [--only PART] heap reports against what the programs know themselves
 cargo xtask bench detection [--help] what the detector finds and cries, beside naive rules
 cargo xtask memcached-suite          memcached's own tests against the cache, under its name
 cargo xtask fuzz [TARGET] [SECONDS]  fuzz the parsers, each for a while (default: all, 30 s)";
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
             bench::live::Wish::read(rest).and_then(|wish| bench::live::bench(&wish))
         }
         ["bench", "cache", rest @ ..] => bench::cache::bench(rest),
+        ["bench", "heap", rest @ ..] => bench::heap::bench(rest),
         ["bench", "detection", rest @ ..] => bench::detection::bench(rest),
         ["memcached-suite", rest @ ..] => memcached_suite::suite(rest),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),

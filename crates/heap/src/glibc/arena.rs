@@ -1,8 +1,9 @@
 //! One arena out of memory: its segments, its top, its fast bins.
 //!
-//! Source: malloc_state and heap_info of malloc/malloc.c and malloc/arena.c. The main arena's memory
-//! comes from brk(2) in one stretch, or in several from mmap(2) where brk fails; that of every other
-//! one from heaps that are aligned to their largest size, each with a header, chained backwards.
+//! Source: malloc_state and heap_info of malloc/malloc.c and malloc/arena.c. The main arena's
+//! memory comes from brk(2) in one stretch, or in several from mmap(2) where brk fails; that of
+//! every other one from heaps that are aligned to their largest size, each with a header, chained
+//! backwards.
 
 use std::ops::Range;
 

@@ -1,8 +1,9 @@
 //! Blocks with a mapping of their own: where they are.
 //!
-//! Their header says that it is one, and how many whole pages it has. The kernel joins neighbours to
-//! one mapping, so after one block another may follow; one that lies behind memory of others is only
-//! found by looking at every page, which is done if malloc's own counter says that some are missing.
+//! Their header says that it is one, and how many whole pages it has. The kernel joins neighbours
+//! to one mapping, so after one block another may follow; one that lies behind memory of others is
+//! only found by looking at every page, which is done if malloc's own counter says that some are
+//! missing.
 
 use super::walk::{MAPPED, SIZE_MASK};
 use super::{Arenas, Chunk, HEADER_BYTES, State};
