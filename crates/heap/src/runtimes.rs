@@ -98,7 +98,8 @@ fn of_python(ground: &Ground<'_>, known: &Known) -> Finding {
 
 fn opaque_runtime(known: &Known) -> Finding {
     let why = format!(
-        "{}: its managed heap is not introspectable from outside; the RSS split is what can be said",
+        "{}: its managed heap is not introspectable from outside; the RSS split is what can be \
+         said",
         known.name
     );
     let stats = json!({"introspectable": false, "detected_by": known.by, "why": why});
@@ -129,8 +130,8 @@ fn allocators(ground: &Ground<'_>) -> Vec<Finding> {
 fn unread_jemalloc(by: &detect::Hint) -> Finding {
     let confidence = if by.what.starts_with("library") { 1.0 } else { 0.9 };
     let known = Known { name: "jemalloc", by: by.what.clone(), confidence };
-    let note = "jemalloc: neither 5.3.0 nor 5.3.1, or not in use yet: its arenas are not understood. \
-                Link plimsoll-probe to have its own statistics";
+    let note = "jemalloc: neither 5.3.0 nor 5.3.1, or not in use yet: its arenas are not \
+                understood. Link plimsoll-probe to have its own statistics";
     Finding {
         allocator: Some(named(&known)),
         notes: vec![note.to_owned()],

@@ -1,8 +1,8 @@
 //! What a report says is the matter: one cause, how sure, and on what evidence. Pure.
 //!
-//! Each rule looks at the report, and at an earlier one of the same life if there is one, and claims
-//! a cause with a confidence or stays silent; the surest claim stands. Growth between two reports
-//! says more than one report can: without it nothing is claimed with more than `ALONE_MAX`.
+//! Each rule looks at the report, and at an earlier one of the same life if there is one, and
+//! claims a cause with a confidence or stays silent; the surest claim stands. Growth between two
+//! reports says more than one report can: without it nothing is claimed with more than `ALONE_MAX`.
 //! A report that shows nothing out of the ordinary is `unknown`: nothing is guessed.
 
 use crate::diff;

@@ -103,7 +103,7 @@ pub fn profile(dir: &Path) -> Result<Profile, String> {
 
 const DUMP: &str = "heap";
 
-/// The folder, and the path that jemalloc is handed: it wants one that lives as long as the program.
+/// The folder, and the path that jemalloc is handed: it has to live as long as the program.
 fn dump_path(dir: &Path) -> (&'static Path, &'static [u8]) {
     static PATH: OnceLock<(PathBuf, Vec<u8>)> = OnceLock::new();
     let (folder, path) = PATH.get_or_init(|| {

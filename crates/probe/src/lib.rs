@@ -6,13 +6,13 @@
 //! ```
 //!
 //! ```text
-//! place     where the socket is: /run/plimsoll/probe/PID.sock, or below the user's runtime directory
+//! place     where the socket is: /run/plimsoll/probe/PID.sock, or the user's runtime directory
 //!    │
 //! socket    one thread: who may ask, one line in, one line out, within a second
 //!    │
 //! answer    the line
 //!    │
-//! jemalloc  mallctl: statistics, and the heap profile where the program was built and started for it
+//! jemalloc  mallctl: statistics, and the heap profile where the program was built for it
 //! ```
 //!
 //! Until somebody asks the thread sleeps, and nothing is counted that jemalloc would not count

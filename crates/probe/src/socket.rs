@@ -119,7 +119,7 @@ impl Drop for Probe {
     }
 }
 
-/// Makes the directory. The system's is for all users, each of whom may only remove what is its own.
+/// Makes the directory. The system's is for all users; each may only remove what is its own.
 fn prepare(dir: &Path) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());

@@ -141,9 +141,8 @@ mod tests {
 
     #[test]
     fn known_figures_are_taken_and_others_are_not() {
-        let line = format!(
-            r#"{{"v":1,"name":"x","stats":{{{STATS},"arenas":{{"count":2,"odd":9}},"secret":"s"}}}}"#
-        );
+        let arenas = r#""arenas":{"count":2,"odd":9},"secret":"s""#;
+        let line = format!(r#"{{"v":1,"name":"x","stats":{{{STATS},{arenas}}}}}"#);
         let taken = parse(line.as_bytes()).unwrap();
         assert_eq!(taken["allocated_bytes"], 1);
         assert_eq!(taken["arenas"], serde_json::json!({"count": 2}));

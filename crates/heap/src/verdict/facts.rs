@@ -4,12 +4,9 @@ use super::{GROWTH_MIN, WORTH_BYTES, evidence, part};
 use crate::report::{Evidence, Growth, Report};
 use serde_json::Value;
 
-/// Managed heaps: what they hold after a collection, and what they have taken of the kernel.
-const MANAGED: [(&str, &str, &str); 3] = [
-    ("jvm", "old_used_bytes", "heap_capacity_bytes"),
-    ("go", "memstats.heap_alloc_bytes", "memstats.heap_inuse_bytes"),
-    ("python", "bytes", "bytes"),
-];
+/// Managed heaps and what they hold after a collection.
+const MANAGED: [(&str, &str); 3] =
+    [("jvm", "old_used_bytes"), ("go", "memstats.heap_alloc_bytes"), ("python", "bytes")];
 
 pub(super) struct Facts<'a> {
     pub report: &'a Report,
@@ -55,7 +52,7 @@ impl<'a> Facts<'a> {
     /// The growth of what is in use: of a managed heap where there is one that tells.
     pub fn heap_growth(&self) -> Option<(String, u64)> {
         self.growth?;
-        let managed = MANAGED.iter().find_map(|(runtime, used, _)| {
+        let managed = MANAGED.iter().find_map(|(runtime, used)| {
             self.number(runtime, used)?;
             let name = format!("runtime_stats.{runtime}.{used}");
             let more = self.grew(&name)?;
@@ -69,13 +66,17 @@ impl<'a> Facts<'a> {
 
     /// What a managed heap has taken of the kernel. CPython's lies in the native heap.
     pub fn managed_capacity(&self) -> Option<(&'static str, u64)> {
-        let jvm = self.number("jvm", MANAGED[0].2);
+        let jvm = self.number("jvm", "heap_capacity_bytes");
         let metaspace = self.number("jvm", "metaspace.capacity_bytes").unwrap_or(0);
         if let Some(heap) = jvm {
             return Some(("runtime_stats.jvm.heap_capacity_bytes", heap.saturating_add(metaspace)));
         }
-        let heap = self.number("go", MANAGED[1].2)?;
-        Some(("runtime_stats.go.memstats.heap_inuse_bytes", heap))
+        let go = |name: &str| self.number("go", &format!("memstats.{name}"));
+        // Idle spans stay resident until they are released, and stacks are the runtime's as well.
+        let idle = go("heap_idle_bytes")?.saturating_sub(go("heap_released_bytes")?);
+        let heap = go("heap_inuse_bytes")?.saturating_add(idle);
+        let heap = heap.saturating_add(go("stack_inuse_bytes").unwrap_or(0));
+        Some(("runtime_stats.go.memstats resident", heap))
     }
 
     pub fn part(&self, name: &str) -> Option<u64> {

@@ -78,6 +78,20 @@ fn a_managed_heap_that_grows_is_retained_and_one_that_stays_is_off_heap() {
 }
 
 #[test]
+fn a_go_heap_that_waits_to_be_released_is_not_off_heap() {
+    let mut report = native(0, 400, 60, 0, None);
+    let memstats = json!({
+        "heap_alloc_bytes": 60 * MIB, "heap_inuse_bytes": 70 * MIB, "heap_idle_bytes": 330 * MIB,
+        "heap_released_bytes": 10 * MIB, "stack_inuse_bytes": MIB,
+    });
+    report.runtime_stats.insert("go".to_owned(), json!({ "memstats": memstats }));
+    assert_ne!(judge(&report, None).cause, "off_heap");
+    let parts = RssParts { heap: 900 * MIB, ..RssParts::default() };
+    report.rss = Some(Rss { total_bytes: 900 * MIB, parts });
+    assert_eq!(judge(&report, None).cause, "off_heap");
+}
+
+#[test]
 fn files_shared_memory_and_stacks_that_grow_are_named() {
     let before = native(0, 100, 80, 5, None);
     let grown = |change: fn(&mut RssParts)| {

@@ -7,7 +7,7 @@
 use crate::memory::Memory;
 use crate::report::ByType;
 use crate::runtimes::bytes::{u32_at, u64_at};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// A program has some thousands; what comes after is put together under one name.
 const TYPES_MAX: usize = 100_000;
@@ -46,12 +46,12 @@ pub struct Type {
 pub struct Types<'a, M: ?Sized> {
     memory: &'a M,
     minor: Option<u32>,
-    known: HashMap<u64, Option<Type>>,
+    known: FxHashMap<u64, Option<Type>>,
 }
 
 impl<'a, M: Memory + ?Sized> Types<'a, M> {
     pub fn new(memory: &'a M, minor: Option<u32>) -> Self {
-        Self { memory, minor, known: HashMap::new() }
+        Self { memory, minor, known: FxHashMap::default() }
     }
 
     /// The minor version, the newest known where it is not told.
@@ -81,7 +81,7 @@ impl<'a, M: Memory + ?Sized> Types<'a, M> {
 
     /// What was counted, types of one name together.
     pub fn totals(&self) -> Vec<ByType> {
-        let mut by_name: HashMap<&str, (u64, u64)> = HashMap::new();
+        let mut by_name: FxHashMap<&str, (u64, u64)> = FxHashMap::default();
         for kind in self.known.values().flatten().filter(|kind| kind.count > 0) {
             let total = by_name.entry(&kind.name).or_default();
             total.0 += kind.count;
