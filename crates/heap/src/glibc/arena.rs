@@ -102,8 +102,8 @@ impl<M: Memory + ?Sized> Reader<'_, M> {
         Some(())
     }
 
-    /// The stretches of chunks from the start of `range` on: each ends with the top, or with the two
-    /// fences that malloc leaves, and the kernel may have put an older one right behind it.
+    /// The stretches of chunks from the start of `range` on: each ends with the top, or with the
+    /// two fences that malloc leaves, and the kernel may have put an older one right behind it.
     fn pieces(&self, range: Range<u64>, arena: &Arena) -> Vec<Range<u64>> {
         let mut pages = Pages::new(self.memory);
         let mut pieces = Vec::new();
