@@ -36,6 +36,8 @@ pub struct Module {
     pub writable: Vec<Range<u64>>,
     /// What it can execute.
     pub executable: Vec<Range<u64>>,
+    /// What each thread has of its variables, with alignment.
+    pub tls_bytes: u64,
     /// The mapping that holds its ELF header.
     first: Range<u64>,
     is_deleted: bool,
@@ -65,6 +67,12 @@ impl Module {
             }
         });
         found
+    }
+
+    /// Where the section called `name` is loaded, if the file still names its sections.
+    #[must_use]
+    pub fn section(&self, opened: &Opened, name: &str) -> Option<Range<u64>> {
+        symbols::section(self, opened, name)
     }
 
     /// The file whole, if it is the one that is mapped and not larger than `bytes_max`.
@@ -169,6 +177,7 @@ fn module(first: &Mapping, after: &[Mapping], image: &elf::Image) -> Module {
         build_id: image.build_id.clone(),
         writable: image.segments(bias, true),
         executable: image.segments(bias, false),
+        tls_bytes: image.tls_bytes,
         first: first.range(),
         is_deleted: first.name.ends_with(DELETED),
     }

@@ -1,4 +1,5 @@
-//! Takes a report of level 0: everything that can be read while the target goes on undisturbed.
+//! Takes a report: of level 0, everything that can be read while the target goes on undisturbed;
+//! of level 1, what is lost besides, for which the target is stopped.
 //!
 //! What could not be had stays null and a note says why; only a target of which nothing can be
 //! read is refused. Every step has a bound, so that a report always ends.
@@ -12,20 +13,28 @@ use crate::modules::Modules;
 use crate::report::{Identity, Method, Report, SCHEMA};
 use crate::scene::{Examine, Scene};
 use crate::target::Opened;
+use crate::{runtimes, verdict};
 
 mod account;
 mod choose;
 mod heap;
+mod lost;
 
 /// The pause in the target's own work that a reading may cause: the agent's own bound.
 const STALL_MAX: Duration = Duration::from_millis(5);
 /// How long one report may look at mappings.
 const SPLIT_TIME: Duration = Duration::from_secs(10);
+/// What a pause may take if nobody says otherwise.
+const MAX_PAUSE_MS: u64 = 500;
 const ARGUMENTS_MAX: usize = 256;
 
 /// What the caller knows or wants.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// 0, or 1 to stop the target and find what it lost.
+    pub level: u8,
+    /// The longest that the target may stand still at level 1.
+    pub max_pause_ms: u64,
     /// The limit of the target's cgroup and what is left of it.
     pub limit_bytes: Option<u64>,
     pub headroom_bytes: Option<u64>,
@@ -41,11 +50,13 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            level: 0,
+            max_pause_ms: MAX_PAUSE_MS,
             limit_bytes: None,
             headroom_bytes: None,
             cmdline: None,
             stall_max: STALL_MAX,
-            examiners: Vec::new(),
+            examiners: vec![runtimes::examine],
         }
     }
 }
@@ -66,6 +77,8 @@ pub enum Step {
     Runtimes,
     Heap,
     Resident,
+    /// Level 1: the target stands still for part of it.
+    Lost,
 }
 
 impl From<Step> for Progress {
@@ -74,10 +87,11 @@ impl From<Step> for Progress {
     }
 }
 
-/// Takes a report of level 0.
+/// Takes a report.
 ///
 /// # Errors
-/// [`Refusal`] if nothing can be read, or if the process ended or ran another program meanwhile.
+/// [`Refusal`] if nothing can be read, if the process ended or ran another program meanwhile, or if
+/// it cannot be stopped, or not for as short as wanted.
 pub fn take(
     opened: &Opened,
     options: &Options,
@@ -102,7 +116,7 @@ pub fn take(
         let scene =
             Scene { target: opened, exe, mappings: &mappings, modules: &modules, memory: &live };
         progress(Step::Runtimes.into());
-        findings.extend(options.examiners.iter().filter_map(|examine| examine(&scene)));
+        findings.extend(options.examiners.iter().flat_map(|examine| examine(&scene)));
         findings.extend(heap::examine(&scene, progress));
     }
     progress(Step::Resident.into());
@@ -123,7 +137,7 @@ pub fn take(
         method: Method {
             level: 0,
             freeze: "none".to_owned(),
-            duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms: millis(begun.elapsed()),
             bytes_read: live.bytes_read(),
             complete,
             notes,
@@ -139,7 +153,17 @@ pub fn take(
         verdict: None,
     };
     choose::fill(&mut report, findings);
+    if options.level > 0 {
+        progress(Step::Lost.into());
+        lost::add(&mut report, opened, options.max_pause_ms)?;
+        report.method.duration_ms = millis(begun.elapsed());
+    }
+    report.verdict = Some(verdict::judge(&report, None));
     Ok(report)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Why nothing but the mappings can be looked at; None if the memory can be.

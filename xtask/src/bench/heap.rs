@@ -6,16 +6,17 @@
 mod blocks;
 mod level0;
 mod table;
+mod walk;
 
 use crate::Outcome;
 use crate::run::{command, run};
 use table::Row;
 
-const USAGE: &str = "cargo xtask bench heap [--only level0]";
+const USAGE: &str = "cargo xtask bench heap [--only level0|walk]";
 
 /// Each measures some rows.
 type Part = fn() -> Result<Vec<Row>, String>;
-const PARTS: [(&str, Part); 1] = [("level0", level0::measure)];
+const PARTS: [(&str, Part); 2] = [("level0", level0::measure), ("walk", walk::measure)];
 
 /// Builds for release, then hands over to that build.
 pub fn bench(args: &[&str]) -> Outcome {

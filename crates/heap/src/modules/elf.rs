@@ -8,7 +8,7 @@ use std::ops::Range;
 use object::LittleEndian as Le;
 use object::elf::{
     EM_AARCH64, EM_X86_64, ET_EXEC, FileHeader64, NT_GNU_BUILD_ID, PF_W, PF_X, PT_LOAD, PT_NOTE,
-    ProgramHeader64,
+    PT_TLS, ProgramHeader64,
 };
 use object::pod;
 
@@ -24,6 +24,8 @@ const PAGE: u64 = 4096;
 pub struct Image {
     pub is_at_fixed_address: bool,
     pub loads: Vec<Load>,
+    /// Of thread-local variables, with alignment.
+    pub tls_bytes: u64,
     /// Lower-case hexadecimal.
     pub build_id: Option<String>,
 }
@@ -79,7 +81,10 @@ impl Image {
                 .map(Load::of)
                 .collect()
         };
+        let tls = headers.iter().filter(|header| header.p_type.get(Le) == PT_TLS);
+        let tls = tls.map(|header| header.p_memsz.get(Le).saturating_add(header.p_align.get(Le)));
         let image = Self {
+            tls_bytes: tls.fold(0, u64::saturating_add),
             is_at_fixed_address: header.e_type.get(Le) == ET_EXEC,
             loads: of_kind(PT_LOAD),
             build_id: None,
