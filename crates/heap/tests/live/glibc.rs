@@ -91,6 +91,16 @@ fn blocks_with_a_mapping_are_found_also_when_aligned() {
 }
 
 #[test]
+fn a_heap_that_others_take_memory_out_of_is_counted() {
+    check(Link::Dynamic, &["foreign", "40000"]);
+}
+
+#[test]
+fn a_heap_that_brk_does_not_let_grow_is_counted_in_all_its_places() {
+    check(Link::Dynamic, &["blocked", "40000"]);
+}
+
+#[test]
 fn the_trim_that_is_foretold_is_the_one_that_happens() {
     for (shape, count) in [("holes", "20000"), ("mixed", "40000"), ("threads", "40000")] {
         let mut blocks = Blocks::start(Link::Dynamic, &[shape, count, "4"]);
