@@ -20,6 +20,7 @@ use crate::snapshot::{self, Kind, Live, Manner};
 use crate::store::{Params, Store};
 use host::Node;
 use plimsoll_pressure::own::Own;
+use plimsoll_probe::Probe;
 use signals::Wish;
 use std::path::Path;
 use std::sync::Arc;
@@ -68,6 +69,7 @@ struct Running {
     admin: Option<Admin>,
     // Dropped, they end.
     _agent: Option<Agent>,
+    _probe: Option<Probe>,
     _timer: timer::Timer,
     _control: Arc<Control>,
 }
@@ -158,6 +160,7 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
         let failed = |why: &_| tracing::warn!("no pressure signal at {}: {why}", socket.display());
         subscribed.inspect_err(failed).ok()
     });
+    let probe = settings.probe.then(probe).flatten();
     Ok(Running {
         settings,
         store,
@@ -167,9 +170,16 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
         live,
         admin,
         _agent: agent,
+        _probe: probe,
         _timer: timer,
         _control: control,
     })
+}
+
+/// What heap reports ask for the allocator's own figures; without it they read them from outside.
+fn probe() -> Option<Probe> {
+    let failed = |why: &_| tracing::debug!("no probe: {why}");
+    Probe::start("plimsoll-cache").inspect_err(failed).ok()
 }
 
 /// The settings within a limit that was known only now: an item is at most half of it.

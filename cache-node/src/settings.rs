@@ -183,6 +183,8 @@ pub struct Settings {
     pub admin: Option<SocketAddr>,
     /// `--pressure-socket`: where the node agent says how short memory is; None: off.
     pub pressure_socket: Option<PathBuf>,
+    /// `--probe`: whether heap reports may ask for the allocator's own figures.
+    pub probe: bool,
     pub echoed: Echoed,
 }
 
@@ -264,6 +266,7 @@ impl Default for Settings {
             debug_clock: false,
             admin: Some(([127, 0, 0, 1], 11212).into()),
             pressure_socket: Some(plimsoll_pressure::SOCKET.into()),
+            probe: true,
             echoed: Echoed::default(),
         }
     }

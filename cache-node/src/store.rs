@@ -66,7 +66,7 @@ use std::time::Duration;
 pub const KEY_BYTES_MAX: usize = 250;
 
 /// Units: bytes.
-const SEGMENT_BYTES_MAX: u64 = 1 << 20;
+pub(crate) const SEGMENT_BYTES_MAX: u64 = 1 << 20;
 const SEGMENT_BYTES_MIN: u64 = 64 << 10;
 /// Segments that the limit is to be cut into at least.
 const SEGMENTS_WANTED: u64 = 512;

@@ -52,6 +52,8 @@ pub struct Figures {
     pub given_back_now: Bytes,
     pub level_changes_total: u64,
     pub readings_total: u64,
+    /// The node agent is heard now; without it the own readings alone count.
+    pub agent_speaks: bool,
 }
 
 #[derive(Debug, Default)]
@@ -129,6 +131,11 @@ impl Control {
     pub fn signal(&self, signal: Signal) {
         self.desk.shared.lock().signal = Some(signal);
         self.desk.called.notify_one();
+    }
+
+    /// Whether the node agent is heard, for people.
+    pub fn agent_speaks(&self, speaks: bool) {
+        self.desk.shared.lock().figures.agent_speaks = speaks;
     }
 
     #[must_use]

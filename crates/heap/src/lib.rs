@@ -21,11 +21,24 @@
 
 #![forbid(unsafe_code)]
 
+pub mod diff;
+pub mod freeze;
+pub mod glibc;
+pub mod maps;
 pub mod memory;
+pub mod modules;
+mod names;
+pub mod reach;
 pub mod refusal;
 pub mod report;
+pub mod runtimes;
+pub mod scene;
+pub mod take;
 pub mod target;
+pub mod verdict;
+mod types;
 
 pub use refusal::Refusal;
 pub use report::Report;
+pub use take::take;
 pub use target::Target;
