@@ -6,9 +6,9 @@
 //! agent: the node's Signal ─────┘      ask_limit ─▲    └▶ Store::give_back, in bounded steps
 //! ```
 //!
-//! `own` is the pressure crate's. `sense`, `ladder` and `policy` are pure. One thread reads, decides and acts; nobody waits for
-//! it: `cache_memlimit` and an outside source leave their wish and return. It never looks at the
-//! resident size, exits nothing and writes no files.
+//! `own` is the pressure crate's. `sense`, `ladder` and `policy` are pure. One thread reads,
+//! decides and acts; nobody waits for it: `cache_memlimit` and an outside source leave their wish
+//! and return. It never looks at the resident size, exits nothing and writes no files.
 
 pub mod agent;
 mod budget;

@@ -2,8 +2,8 @@
 //! the node, and how long tasks wait for memory. Reads only; what a kernel lacks is None.
 //!
 //! Input: `/proc/self/{cgroup,mountinfo}` once, then `memory.stat`, limits, pressure files and
-//! `/proc/meminfo`. Held is what reclaim cannot drop: the anonymous lists and what the kernel keeps. It sees no trend and no neighbours, so it comes later than the agent: a
-//! fallback.
+//! `/proc/meminfo`. Held is what reclaim cannot drop: the anonymous lists and what the kernel
+//! keeps. It sees no trend and no neighbours, so it comes later than the agent: a fallback.
 
 #[doc(hidden)]
 pub mod text;

@@ -35,7 +35,6 @@ pub(super) const KNOWN: &[Known] = &[
     at_times("issue_14.t", "counts pages; how many are begun depends on where the keys fall"),
     known("issue_163.t", "asks for a slab class by its number"),
     known("issue_22.t", "asks for a slab class by its number"),
-    at_times("issue_42.t", "compares with the chunk size of a slab class"),
     known("issue_50.t", "-B binary: the binary protocol is not spoken"),
     known("lru-maintainer.t", "hot, warm and temporary LRU of a slab class"),
     known("lru.t", "wants exactly 37 evictions, in the order of an LRU"),

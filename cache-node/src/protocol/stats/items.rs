@@ -3,9 +3,19 @@
 use super::stat;
 use crate::protocol::CLASS;
 use crate::protocol::turn::Turn;
+use crate::store::Totals;
 
 /// Lengths of chunks are multiples of it. Units: bytes.
 const CHUNK_STEP: u64 = 8;
+
+/// By how much an item of memcached's has the longer header. Units: bytes.
+const HEADER_MORE: u64 = 36;
+
+/// What memcached would have asked of its slabs for all that is held. Who plans by these two
+/// statistics knows memcached's sizes; what items really take are `bytes` and `total_malloced`.
+const fn requested(totals: &Totals) -> u64 {
+    totals.item_bytes + totals.items * HEADER_MORE
+}
 
 pub(super) fn items(turn: &mut Turn<'_>) {
     let context = turn.context;
@@ -26,7 +36,7 @@ pub(super) fn items(turn: &mut Turn<'_>) {
         item("age_warm", 0);
     }
     item("age", 0);
-    item("mem_requested", totals.item_bytes);
+    item("mem_requested", requested(&totals));
     item("evicted", totals.evictions_total);
     item("evicted_nonzero", 0);
     item("evicted_time", 0);
@@ -61,7 +71,7 @@ pub(super) fn slabs(turn: &mut Turn<'_>) {
     if any {
         let mut slab = |name: &str, value: u64| stat(out, format_args!("{CLASS}:{name}"), value);
         // A chunk holds an item of average length.
-        let chunk = (totals.item_bytes.checked_div(totals.items).unwrap_or(0) + 1)
+        let chunk = (requested(&totals).checked_div(totals.items).unwrap_or(0) + 1)
             .next_multiple_of(CHUNK_STEP);
         let page = totals.segment_bytes.checked_div(totals.segments).unwrap_or(0);
         let chunks = (totals.segment_bytes / chunk).max(totals.items);
