@@ -51,8 +51,8 @@ impl Agent {
         http::json(self.address, path)
     }
 
-    /// Waits until it knows the cgroup and listens to its events if it has a limit, and `pid` has subscribed if one
-    /// is given.
+    /// Waits until it knows the cgroup and listens to its events if it has a limit, and `pid` has
+    /// subscribed if one is given.
     ///
     /// # Errors
     /// When that does not happen.

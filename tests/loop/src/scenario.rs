@@ -279,8 +279,8 @@ impl Stage {
         Bare::set(setting, subject, name, Some(limit))?.serve(setting, subject, memory_mib)
     }
 
-    /// Stores so many bytes, then waits until the agent finds nothing to say of it any more. Returns
-    /// how many keys that were.
+    /// Stores so many bytes, then waits until the agent finds nothing to say of it any more.
+    /// Returns how many keys that were.
     ///
     /// A cache of ours that fills at a pace that would end at the limit soon holds back by itself:
     /// then it is filled again, until it holds what it was started for.

@@ -1,8 +1,9 @@
-//! 1 MiB/s to a limit that is ten minutes away: when the end is foretold, and how well at half-time.
+//! 1 MiB/s to a limit that is ten minutes away: when the end is foretold, and how well at
+//! half-time.
 //!
-//! The program ran quietly for a minute and a half before: one that grows from its very start cannot
-//! be told from one that is starting before it has come half of the way (the documentation says
-//! so), which is 300 s here and would leave nothing to judge.
+//! The program ran quietly for a minute and a half before: one that grows from its very start
+//! cannot be told from one that is starting before it has come half of the way (the documentation
+//! says so), which is 300 s here and would leave nothing to judge.
 //!
 //! Shortened by `--time-scale N`, the leak is N times as fast and all times are an Nth: the same
 //! shape, but fewer readings, and less time for the detector to be sure in.
