@@ -51,7 +51,7 @@ impl Agent {
         http::json(self.address, path)
     }
 
-    /// Waits until it knows the cgroup and listens to its events if it has a limit, and `pid` has
+    /// Waits until it knows the cgroup, listens to its events if it has a limit, and `pid` has
     /// subscribed if one is given.
     ///
     /// # Errors

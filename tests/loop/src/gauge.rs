@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-const STEP: Duration = Duration::from_millis(2);
 const LOOKS_MAX: usize = 500_000;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,9 +32,11 @@ pub struct Gauge {
 }
 
 impl Gauge {
+    /// Asks once in each `step`.
+    ///
     /// # Errors
     /// When the cache cannot be reached.
-    pub fn start(server: &Server) -> Result<Self, Fault> {
+    pub fn start(server: &Server, step: Duration) -> Result<Self, Fault> {
         let mut client = server.client()?;
         let (stops, looks) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::default()));
         let (told, kept) = (Arc::clone(&stops), Arc::clone(&looks));
@@ -48,7 +49,7 @@ impl Gauge {
                     kept.push(Look::of(&figures));
                 }
                 drop(kept);
-                std::thread::park_timeout(STEP);
+                std::thread::park_timeout(step);
             }
         };
         let thread = std::thread::Builder::new().name("gauge".into());

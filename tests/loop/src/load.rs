@@ -2,9 +2,9 @@
 //!
 //! `leak MIB_PER_S MOST_MIB [QUIET_S]`: after a quiet time takes memory at an even pace, in steps
 //! of milliseconds, touches it, keeps it, and after `MOST_MIB` only holds it. `crowd SOCKET N`:
-//! subscribes so often to the agent, writes a line for each one it hears (milliseconds, who, number,
-//! level, scope), and never reads what the first of them is told. `read FILE MIB`: reads so much of
-//! a file and keeps it open. All end when they are killed, or with their parent.
+//! subscribes so often to the agent, writes a line for each one it hears (milliseconds, who,
+//! number, level, scope), and never reads what the first of them is told. `read FILE MIB`: reads
+//! so much of a file and keeps it open. All end when they are killed, or with their parent.
 
 use crate::Fault;
 use crate::wait::unix_ms;

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-const STEP: Duration = Duration::from_millis(5);
 /// An hour of readings; what comes after is not kept.
 const READINGS_MAX: usize = 720_000;
 
@@ -27,9 +26,11 @@ pub struct Meter {
 }
 
 impl Meter {
+    /// Reads once in each `step`.
+    ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn start(arena: &Arc<Arena>) -> Result<Self, crate::Fault> {
+    pub fn start(arena: &Arc<Arena>, step: Duration) -> Result<Self, crate::Fault> {
         let (stops, readings) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::default()));
         let (told, kept, arena) = (Arc::clone(&stops), Arc::clone(&readings), Arc::clone(arena));
         let thread = std::thread::Builder::new().name("meter".into());
@@ -41,7 +42,7 @@ impl Meter {
                         kept.push(Reading { at_ms: unix_ms(), usage_bytes });
                     }
                 }
-                std::thread::park_timeout(STEP);
+                std::thread::park_timeout(step);
             }
         };
         let thread = thread.spawn(read).map_err(|e| e.to_string())?;

@@ -44,6 +44,15 @@ pub struct Setting {
     pub slack: f64,
 }
 
+impl Setting {
+    /// How often to look or ask: less often on a slow machine, which has other things to do. Units:
+    /// milliseconds, on one that is not.
+    #[must_use]
+    pub fn pace(&self, ms: u32) -> Duration {
+        Duration::from_secs_f64(f64::from(ms) * self.slack / 1000.0)
+    }
+}
+
 /// One scenario of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
@@ -240,7 +249,7 @@ impl Bare {
     ) -> Result<Self, Fault> {
         let scratch = Scratch::make(&format!("{name}-{}", subject.kind.name()))?;
         let arena = Arc::new(Arena::make(&setting.ground, name, limit)?);
-        let meter = Meter::start(&arena)?;
+        let meter = Meter::start(&arena, setting.pace(5))?;
         let agent = Agent::start(&setting.agent, &scratch, &setting.interrupt)?;
         Ok(Self { meter, agent, arena, scratch })
     }
@@ -334,8 +343,9 @@ impl Stage {
     ///
     /// # Errors
     /// When it cannot be reached.
-    pub fn gauge(&self) -> Result<Option<Gauge>, Fault> {
-        (self.server.kind == Kind::Ours).then(|| Gauge::start(&self.server)).transpose()
+    pub fn gauge(&self, setting: &Setting) -> Result<Option<Gauge>, Fault> {
+        let is_ours = self.server.kind == Kind::Ours;
+        is_ours.then(|| Gauge::start(&self.server, setting.pace(2))).transpose()
     }
 
     /// The scope under which the agent speaks of the cgroup.

@@ -14,7 +14,7 @@ pub const QEMU: &str = "qemu-system-x86_64";
 /// PSI as on a node; the mitigations only cost time, twice emulated.
 const KERNEL_LINE: &str = "console=ttyS0 quiet panic=-1 psi=1 mitigations=off";
 /// Debian 12's QEMU 7.2 now and then leaves rubbish in the flags after an emulated CMPXCHG16B, with
-/// which the kernel's allocator ends in a double fault; without the feature the kernel does without.
+/// which the kernel's allocator ends in a double fault. Told that there is none, it does without.
 const PROCESSOR: &str = "max,cx16=off";
 const LOOKED_AT: Duration = Duration::from_millis(200);
 /// How long a machine may take to boot and to end.

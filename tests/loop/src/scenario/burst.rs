@@ -23,7 +23,7 @@ const GIVEN_WITHIN_MS: f64 = 50.0;
 pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<(), Fault> {
     let mut stage = Stage::set(setting, subject, "burst", LIMIT, Some(CACHE_MIB))?;
     stage.fill(setting, CACHE_MIB * MIB * 11 / 10, report)?;
-    let gauge = stage.gauge()?;
+    let gauge = stage.gauge(setting)?;
     let begun_ms = unix_ms();
     let _leak = stage.leak(BURST_MIB, BURST_MIB)?;
     setting.interrupt.pause(LASTS)?;

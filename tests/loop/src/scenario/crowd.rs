@@ -27,7 +27,7 @@ const SILENCE_MS: i64 = 1_800;
 pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<(), Fault> {
     let mut stage = Stage::set(setting, subject, "crowd", LIMIT, Some(CACHE_MIB))?;
     let keys = stage.fill(setting, CACHE_MIB * MIB * 11 / 10, report)?;
-    let gauge = stage.gauge()?;
+    let gauge = stage.gauge(setting)?;
     let own = std::env::current_exe().map_err(|e| e.to_string())?;
     let (socket, count) = (stage.agent.socket.as_os_str(), CROWD.to_string());
     let args = [OsStr::new(load::LOAD), OsStr::new("crowd"), socket, OsStr::new(&count)];
@@ -39,7 +39,7 @@ pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<
         if all >= CROWD { Ok(()) } else { Err(format!("{all} subscribers")) }
     })?;
     let before = stage.agent.json("/api/v1/pressure")?["totals"]["late"].as_u64();
-    let traffic = Traffic::start(&stage.server, keys, Duration::from_millis(2))?;
+    let traffic = Traffic::start(&stage.server, keys, setting.pace(2))?;
     let mut leak = stage.leak(LEAK_MIB_PER_S, LEAK_MIB)?;
     setting.interrupt.pause(LASTS)?;
     let kills = stage.arena.oom_kills().unwrap_or(0);

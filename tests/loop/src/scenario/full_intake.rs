@@ -23,7 +23,7 @@ pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<
     let mut stage = Stage::set(setting, subject, "full-intake", LIMIT, memory)?;
     let value_len = subject.value_len;
     let keys = INTAKE / value_len as u64;
-    let traffic = Traffic::start(&stage.server, keys, Duration::from_millis(2))?;
+    let traffic = Traffic::start(&stage.server, keys, setting.pace(2))?;
     let begun = Instant::now();
     let (mut stored, mut refused) = (0, 0);
     let mut client = stage.server.client()?;

@@ -23,8 +23,8 @@ const ABOVE_FLOOR: u64 = 4 * MIB;
 pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<(), Fault> {
     let mut stage = Stage::set(setting, subject, "leak-goes-on", LIMIT, Some(CACHE_MIB))?;
     let keys = stage.fill(setting, CACHE_MIB * MIB * 11 / 10, report)?;
-    let gauge = stage.gauge()?;
-    let traffic = Traffic::start(&stage.server, keys, Duration::from_millis(2))?;
+    let gauge = stage.gauge(setting)?;
+    let traffic = Traffic::start(&stage.server, keys, setting.pace(2))?;
     let mut leak = stage.leak(LEAK_MIB_PER_S, LEAK_MIB)?;
     let leaker = leak.pid();
     setting.interrupt.wait("somebody is killed", KILLED_WITHIN, || {

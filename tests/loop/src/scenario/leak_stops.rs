@@ -25,9 +25,9 @@ const SEGMENT: u64 = MIB;
 pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<(), Fault> {
     let mut stage = Stage::set(setting, subject, "leak-stops", LIMIT, Some(CACHE_MIB))?;
     let keys = stage.fill(setting, CACHE_MIB * MIB * 11 / 10, report)?;
-    let gauge = stage.gauge()?;
+    let gauge = stage.gauge(setting)?;
     let (begun_ms, before) = (unix_ms(), given(gauge.as_ref()));
-    let traffic = Traffic::start(&stage.server, keys, Duration::from_millis(2))?;
+    let traffic = Traffic::start(&stage.server, keys, setting.pace(2))?;
     let mut leak = stage.leak(LEAK_MIB_PER_S, LEAK_MIB)?;
     setting.interrupt.pause(LASTS)?;
     let (cache_ended, leak_ended) = (stage.server.process.ended(), leak.ended());

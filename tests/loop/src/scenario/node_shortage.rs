@@ -36,8 +36,8 @@ pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<
     let mib_of = |share: f64| available as f64 * share / MIB as f64;
     let mut stage = bare.serve(setting, subject, Some(mib_of(CACHE_SHARE) as u64))?;
     let keys = stage.fill(setting, (mib_of(CACHE_SHARE) * 1.1) as u64 * MIB, report)?;
-    let gauge = stage.gauge()?;
-    let traffic = Traffic::start(&stage.server, keys, Duration::from_millis(10))?;
+    let gauge = stage.gauge(setting)?;
+    let traffic = Traffic::start(&stage.server, keys, setting.pace(10))?;
     let before = kills();
     let mut leak = stage.leak(mib_of(LEAK_SHARE) / LEAK_S, mib_of(LEAK_SHARE))?;
     setting.interrupt.pause(LASTS)?;

@@ -55,8 +55,8 @@ fn run(
     let interrupt = &setting.interrupt;
     let mut stage = Stage::set(setting, subject, name, LIMIT, Some(CACHE_MIB))?;
     let keys = stage.fill(setting, CACHE_MIB * MIB * 11 / 10, report)?;
-    let gauge = stage.gauge()?;
-    let traffic = Traffic::start(&stage.server, keys, Duration::from_millis(2))?;
+    let gauge = stage.gauge(setting)?;
+    let traffic = Traffic::start(&stage.server, keys, setting.pace(2))?;
     let mut leak = stage.leak(LEAK_MIB_PER_S, LEAK_MIB)?;
     if let Some(gauge) = &gauge {
         interrupt.wait("the cache is squeezed", SQUEEZED_WITHIN, || {

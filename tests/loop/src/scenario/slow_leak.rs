@@ -1,5 +1,4 @@
-//! 1 MiB/s to a limit that is ten minutes away: when the end is foretold, and how well at
-//! half-time.
+//! 1 MiB/s to a limit that is ten minutes away: when the end is foretold, how well at half-time.
 //!
 //! The program ran quietly for a minute and a half before: one that grows from its very start
 //! cannot be told from one that is starting before it has come half of the way (the documentation

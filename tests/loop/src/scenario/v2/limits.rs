@@ -1,4 +1,4 @@
-//! A cgroup in a cgroup: the tighter limit is the outer one's, the agent knows it, hears that it was
+//! A cgroup in a cgroup: the tighter limit is the outer one's, the agent knows it, sees that it was
 //! changed, and a kill for it names both.
 
 use super::{SOON, incident_of, require, row, start};
