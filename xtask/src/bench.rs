@@ -6,6 +6,7 @@ pub mod cost;
 pub mod detection;
 pub mod flock;
 pub mod floor;
+pub mod heap;
 pub mod live;
 pub mod peers;
 pub mod sampling;
@@ -18,6 +19,7 @@ use crate::Outcome;
 pub fn program(args: &[&str]) -> Outcome {
     match args {
         ["cache", rest @ ..] => cache::program(rest),
+        ["heap", rest @ ..] => heap::program(rest),
         ["stall", gib] => stall::program(gib),
         _ => Err(format!("no such bench program: {args:?}")),
     }

@@ -2,7 +2,7 @@
 //! and what needs another kernel, in emulated machines.
 
 use crate::run::{command, exists, run, top};
-use crate::{Outcome, tools, vm};
+use crate::{Outcome, bpf, tools, vm};
 
 pub fn test() -> Outcome {
     tools::install(tools::FOR_TESTS)?;
@@ -22,6 +22,7 @@ pub fn test() -> Outcome {
     } else {
         println!("cargo-deny is not there: licences and sources of dependencies go unchecked");
     }
+    bpf::bpf(true)?;
     run(command(&["cargo", "build", "--workspace"]))?;
     let mut browser = command(&["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
     browser.current_dir(top().join("tests/browser"));

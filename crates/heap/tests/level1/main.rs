@@ -1,0 +1,5 @@
+//! Level 1 on real programs: what they lost is known, and what must not happen to them is tried.
+
+mod hazards;
+mod walk;
+mod workshop;

@@ -1,0 +1,161 @@
+//! Level 1: what is lost against what the programs know, the pause, our own memory, and what
+//! LeakSanitizer counts in the same program.
+
+use super::super::flock::mortal;
+use super::table::Row;
+use crate::run::top;
+use plimsoll_heap::reach::{self, Limits, TABLE_BYTES_MAX, Walked};
+use plimsoll_heap::target::Opened;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const LIMITS: Limits =
+    Limits { pause_max: Duration::from_secs(20), table_bytes_max: TABLE_BYTES_MAX };
+/// About one GiB of blocks.
+const GIB_OF_BLOCKS: &str = "890000";
+const RUNS: usize = 5;
+
+/// What is compiled how and run with which arguments.
+struct Subject {
+    name: &'static str,
+    source: &'static str,
+    flags: &'static [&'static str],
+    arguments: &'static [&'static str],
+}
+
+const SUBJECTS: [Subject; 6] = [
+    Subject { name: "C", source: "lost.c", flags: &[], arguments: &["plain", "100000"] },
+    Subject { name: "C, chains", source: "lost.c", flags: &[], arguments: &["chain", "100000"] },
+    Subject { name: "C, graph", source: "lost.c", flags: &[], arguments: &["graph", "200000"] },
+    Subject { name: "C++", source: "classes.cpp", flags: &[], arguments: &[] },
+    Subject {
+        name: "C, static, stripped",
+        source: "lost.c",
+        flags: &["-static", "-s"],
+        arguments: &["plain", "100000"],
+    },
+    Subject {
+        name: "C, 8 threads churning",
+        source: "lost.c",
+        flags: &[],
+        arguments: &["churn", "100000"],
+    },
+];
+
+pub fn measure() -> Result<Vec<Row>, String> {
+    let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let mut rows = Vec::new();
+    for subject in &SUBJECTS {
+        let program = compile(dir.path(), subject.source, subject.flags)?;
+        let running = Running::start(&program, subject.arguments)?;
+        let found = running.walked()?.leaks.ok_or("the pass was cut short")?.unreachable_count;
+        let off = found.abs_diff(running.lost) as f64 / running.lost as f64 * 100.0;
+        let sanitizer = sanitizer(dir.path(), subject);
+        let sanitizer = sanitizer.map_or_else(|why| why, |count| count.to_string());
+        let truth = format!("{} lost, {found} found, LeakSanitizer {sanitizer}", running.lost);
+        let row = Row::new(format!("unreachable, off: {}", subject.name), "%", off);
+        rows.push(row.at_most(0.1).against(truth));
+    }
+    let program = compile(dir.path(), "lost.c", &[])?;
+    rows.extend(cost(&Running::start(&program, &["graph", GIB_OF_BLOCKS])?)?);
+    Ok(rows)
+}
+
+fn cost(running: &Running) -> Result<[Row; 2], String> {
+    let gib = resident(running.child.id(), "RssAnon:")? / f64::from(1 << 20);
+    // Before the first walk nothing of ours is there yet.
+    let before = resident(std::process::id(), "VmRSS:")?;
+    let mut pauses = Vec::new();
+    let mut blocks = 0;
+    for _ in 0..RUNS {
+        let walked = running.walked()?;
+        blocks = walked.blocks;
+        pauses.push(walked.pause.as_secs_f64());
+    }
+    let peak = resident(std::process::id(), "VmHWM:")?;
+    pauses.sort_by(f64::total_cmp);
+    let (least, middle) = (pauses[0], pauses[pauses.len() / 2]);
+    let of = format!("{gib:.2} GiB, {blocks} blocks");
+    Ok([
+        Row::new("pause, per GiB", "s", middle / gib)
+            .at_most(0.4)
+            .against(format!("{of}; the shortest of {RUNS} {:.3}", least / gib)),
+        Row::new("our memory, walk, per GiB", "MiB", (peak - before).max(0.0) / 1024.0 / gib)
+            .at_most(40.0)
+            .against(of),
+    ])
+}
+
+/// A figure of `status`. Units: KiB.
+fn resident(pid: u32, key: &str) -> Result<f64, String> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
+    let status = status.map_err(|e| e.to_string())?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).ok_or("no such figure")?;
+    line.trim().trim_end_matches(" kB").parse().map_err(|_| format!("{key}{line}"))
+}
+
+fn compile(dir: &Path, source: &str, flags: &[&str]) -> Result<PathBuf, String> {
+    let compiler = if source.ends_with(".cpp") { "g++" } else { "gcc" };
+    let program = dir.join(format!("{source}{}", flags.concat()));
+    let path = top().join("crates/heap/tests/programs").join(source);
+    let mut command = Command::new(compiler);
+    command.args(["-O1", "-g0", "-pthread"]).args(flags).arg(path).arg("-o").arg(&program);
+    let output = command.output().map_err(|e| format!("{compiler}: {e}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    Ok(program)
+}
+
+/// How many blocks LeakSanitizer calls leaked in the same program, which is linked with it.
+fn sanitizer(dir: &Path, subject: &Subject) -> Result<u64, String> {
+    if subject.flags.contains(&"-static") {
+        return Err("cannot be linked statically".to_owned());
+    }
+    let program = compile(dir, subject.source, &["-fsanitize=leak"])?;
+    // A shape and a count stand before the word that ends the program.
+    let arguments =
+        if subject.arguments.is_empty() { &["all", "0"][..] } else { subject.arguments };
+    let mut command = mortal(&program);
+    let output = command.args(arguments).arg("end").output().map_err(|e| e.to_string())?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let count = said.lines().find_map(|line| {
+        let rest = line.strip_prefix("SUMMARY: LeakSanitizer: ")?;
+        rest.split(" leaked in ").nth(1)?.split(' ').next()?.parse().ok()
+    });
+    count.ok_or_else(|| said.lines().last().unwrap_or("said nothing").to_owned())
+}
+
+struct Running {
+    child: Child,
+    lost: u64,
+}
+
+impl Running {
+    fn start(program: &Path, arguments: &[&str]) -> Result<Self, String> {
+        let mut command = mortal(program);
+        let child = command.args(arguments).stdout(Stdio::piped()).spawn();
+        let mut running = Self { child: child.map_err(|e| e.to_string())?, lost: 0 };
+        let mut line = String::new();
+        let output = running.child.stdout.take().ok_or("no stdout")?;
+        BufReader::new(output).read_line(&mut line).map_err(|e| e.to_string())?;
+        let lost =
+            line.strip_prefix("ready ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+        running.lost = lost.ok_or_else(|| format!("the program said '{line}'"))?;
+        Ok(running)
+    }
+
+    fn walked(&self) -> Result<Walked, String> {
+        let opened = Opened::open(self.child.id()).map_err(|e| e.to_string())?;
+        reach::walk(&opened, LIMITS).map_err(|e| e.to_string())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
