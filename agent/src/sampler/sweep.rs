@@ -5,7 +5,7 @@ use super::cgroups::{self, Cgroup};
 use super::discovery::retire;
 use super::hurry::Hurry;
 use super::processes::{Particulars, Process, Reading};
-use super::schedule::{CHANGED_JUDGED_WITHIN, Change};
+use super::schedule::Change;
 use super::screening::Screening;
 use super::state::State;
 use super::wheel::{Due, Tick};
