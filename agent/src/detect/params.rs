@@ -46,8 +46,8 @@ pub struct Params {
     pub drift_from_start: f64,
     /// … over at least so many cells. Default 16.
     pub cells_from_start: usize,
-    /// … or so many, if the end is within [`Params::brink`] and half of the span: to wait for more
-    /// would be to say it too late. Default 10.
+    /// … or so many, if the end is within [`Params::brink`] and half of the span: to wait for
+    /// more would be to say it too late. Default 10.
     pub cells_at_the_brink: usize,
     /// The time left from which on there is none to lose. Default 10 s.
     pub brink: Duration,
