@@ -221,7 +221,9 @@ impl Worker {
         self.tell(&plan);
         let given = self.give_back(plan.target_bytes);
         self.policy.acknowledge(given.bytes);
-        let has_more_to_tidy = !given.more && self.tidy();
+        // To merge segments takes one first. Where there is none left, whoever touches new memory
+        // calls the kernel's killer, and calls it again while its victim is still going away.
+        let has_more_to_tidy = !given.more && level < Level::Critical && self.tidy();
 
         let mut shared = desk.shared.lock();
         let figures = &mut shared.figures;

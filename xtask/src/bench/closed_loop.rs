@@ -18,7 +18,7 @@ NAME is a scenario of `plimsoll-loop list`; --slow adds the leak of ten minutes.
 const IN_PLACE: [(&str, &str); 2] =
     [("memcached", "/usr/bin/memcached"), ("redis", "/usr/bin/redis-server")];
 /// Small values, as caches mostly hold: what a peer needs beside them then counts.
-const VALUE_BYTES: &str = "200";
+const VALUE_BYTES: &str = "100";
 
 pub fn bench(args: &[&str]) -> Outcome {
     let names: &[&str] = match args {
