@@ -75,10 +75,25 @@ fn busybox() -> Result<Vec<u8>, String> {
     let mut found = std::env::split_paths(&path).map(|dir| dir.join("busybox"));
     let found = found.find(|path| path.is_file()).ok_or("busybox is not there")?;
     let content = read(&found)?;
-    match memchr::memmem::find(&content, b"ld-linux") {
-        None => Ok(content),
-        Some(_) => Err(format!("{} is not static: install busybox-static", found.display())),
+    if needs_loader(&content) {
+        return Err(format!("{} is not static: install busybox-static", found.display()));
     }
+    Ok(content)
+}
+
+/// Whether a program asks for a dynamic loader: it has a header of type PT_INTERP. Source: elf(5).
+fn needs_loader(program: &[u8]) -> bool {
+    const PT_INTERP: usize = 3;
+    let bytes = |at: usize, len: usize| program.get(at..at.checked_add(len)?);
+    let number = |at: usize, len: usize| -> Option<usize> {
+        Some(bytes(at, len)?.iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
+    };
+    let (Some(from), Some(each), Some(count)) = (number(32, 8), number(54, 2), number(56, 2))
+    else {
+        return false;
+    };
+    let kind = |at: usize| number(from.saturating_add(at * each), 4);
+    (0..count).any(|at| kind(at) == Some(PT_INTERP))
 }
 
 /// The test program that cargo says it has made.
@@ -88,4 +103,20 @@ fn executable(messages: &str) -> Option<PathBuf> {
         let is_tests = message["target"]["name"] == "e2e";
         Some(PathBuf::from(message["executable"].as_str().filter(|_| is_tests)?))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_asks_for_a_loader_is_told_from_one_that_does_not() {
+        let mut program = vec![0_u8; 64 + 2 * 56];
+        (program[32], program[54], program[56]) = (64, 56, 2);
+        program[64] = 1;
+        assert!(!needs_loader(&program), "two segments, one of which is loaded");
+        program[64 + 56] = 3;
+        assert!(needs_loader(&program));
+        assert!(!needs_loader(b"#!/bin/sh"));
+    }
 }

@@ -58,7 +58,8 @@ pub const CASES: &[Case] = &[
     case("leak-stops", What::Scenario("leak-stops"), 300, ROOMY, NEWER),
     case("leak-goes-on", What::Scenario("leak-goes-on"), 300, ROOMY, NEWER),
     case("full-intake", What::Scenario("full-intake"), 300, ROOMY, NEWER),
-    case("burst", What::Scenario("burst"), 300, ROOMY, NEWER),
+    // Of 100 MiB in a second a busy host makes less, which is then never critical.
+    case("burst", What::Scenario("burst"), 300, ROOMY, NEVER),
     case("agent-killed", What::Scenario("agent-killed"), 300, ROOMY, NEWER),
     case("agent-stopped", What::Scenario("agent-stopped"), 300, ROOMY, NEWER),
     case("socket-removed", What::Scenario("socket-removed"), 300, ROOMY, NEVER),

@@ -50,7 +50,7 @@ pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<
     let fault = format!("fault: {:?}", tally.fault);
     report.must("gets are answered throughout", "no fault", fault, tally.fault.is_none());
     if let Some(incident) = incident {
-        judge(&incident, leaker, report);
+        judge(&incident, leaker, setting.slack, report);
     }
     Ok(())
 }
@@ -74,18 +74,19 @@ fn incident(setting: &Setting, stage: &Stage, report: &mut Report) -> Option<Val
     found.ok()
 }
 
-fn judge(incident: &Value, leaker: u32, report: &mut Report) {
+fn judge(incident: &Value, leaker: u32, slack: f64, report: &mut Report) {
     let victim = &incident["victims"][0]["pid"];
     let what = "the incident names the leaker as victim";
     report.must(what, format!("pid {leaker}"), victim.to_string(), *victim == leaker);
     let grower = &incident["growers"][0];
     let rate = grower["rate_bytes_per_s"].as_f64().unwrap_or(0.0) / MIB as f64;
-    let off = (rate - LEAK_MIB_PER_S).abs();
+    // A slow machine leaks more slowly than it is told to, and never faster.
+    let (least, most) = (LEAK_MIB_PER_S * 0.75 / slack, LEAK_MIB_PER_S * 1.25);
     report.must(
         "and as the one who grew, with its growth",
-        format!("victim, {LEAK_MIB_PER_S} MiB/s ± 25 %"),
+        format!("victim, {least:.1} to {most:.1} MiB/s"),
         format!("{}, {rate:.1} MiB/s", grower["name"].as_str().unwrap_or("nobody")),
-        grower["victim"] == true && off <= LEAK_MIB_PER_S / 4.0,
+        grower["victim"] == true && (least..=most).contains(&rate),
     );
     let foretold = &incident["foretold"];
     for (what, key) in [
