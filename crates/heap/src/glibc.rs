@@ -1,8 +1,8 @@
 //! glibc's malloc from outside: its arenas, found without symbols, and every chunk in them.
 //!
 //! [`find`] takes memory and mappings and gives [`Arenas`]; [`walk::walk`] shows each chunk to a
-//! [`Visitor`]; [`tally`] makes figures of them. All three run on a live process, on a frozen one and
-//! on made-up memory alike, and none of them trusts what it reads: every chain has a bound, and
+//! [`Visitor`]; [`tally`] makes figures of them. All three run on a live process, on a frozen one
+//! and on made-up memory alike, and none of them trusts what it reads: every chain has a bound, and
 //! what does not fit is told in [`Outcome::notes`] rather than followed.
 //!
 //! Source: the layouts of malloc/malloc.c and malloc/arena.c of glibc 2.26 to 2.43, x86-64 and
@@ -197,3 +197,6 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,9 +64,42 @@ impl Memory for Live {
     }
 }
 
+/// Memory that was recorded or made up, in stretches that do not overlap.
+#[derive(Clone, Debug, Default)]
+pub struct Recorded {
+    pub stretches: Vec<(u64, Vec<u8>)>,
+}
+
+impl Memory for Recorded {
+    fn read(&self, address: u64, into: &mut [u8]) -> usize {
+        let mut done = 0;
+        while done < into.len() {
+            let at = address.saturating_add(done as u64);
+            let piece = self.stretches.iter().find_map(|(start, bytes)| {
+                let offset = usize::try_from(at.checked_sub(*start)?).ok()?;
+                bytes.get(offset..).filter(|piece| !piece.is_empty())
+            });
+            let Some(piece) = piece else { break };
+            let count = piece.len().min(into.len() - done);
+            into[done..done + count].copy_from_slice(&piece[..count]);
+            done += count;
+        }
+        done
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn recorded_memory_is_read_across_stretches_that_touch() {
+        let stretches = vec![(0x1000, vec![1; 8]), (0x1008, vec![2; 8])];
+        let memory = Recorded { stretches };
+        assert_eq!(memory.word(0x1004), Some(0x0202_0202_0101_0101));
+        assert_eq!(memory.read(0x100c, &mut [0; 8]), 4);
+        assert_eq!(memory.word(u64::MAX), None);
+    }
 
     #[test]
     fn own_memory_is_read_and_an_unmapped_address_gives_nothing() {

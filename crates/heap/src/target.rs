@@ -1,8 +1,9 @@
 //! Which process is read: a pid alone could turn to another process between two readings.
 //!
 //! All files are opened below a kept descriptor of `/proc/PID`, which never refers to another
-//! process; where the kernel takes a number instead, [`Opened::check`] is asked before what was read
-//! is believed. Refuses what has no memory of its own, or whose memory this process may not read.
+//! process; where the kernel takes a number instead, [`Opened::check`] is asked before what was
+//! read is believed. Refuses what has no memory of its own, or whose memory this process may not
+//! read.
 
 use std::fs::File;
 use std::io::Read;
@@ -191,8 +192,8 @@ impl Opened {
         let theirs = self.status.uid.unwrap_or(own);
         if own != theirs && own != 0 {
             return format!(
-                "it belongs to user {theirs} and this is user {own}; CAP_SYS_PTRACE is needed, or to \
-                 run as that user"
+                "it belongs to user {theirs} and this is user {own}; CAP_SYS_PTRACE is needed, or \
+                 to run as that user"
             );
         }
         let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");

@@ -83,12 +83,17 @@ fn walked(top: &Path) -> Vec<String> {
             let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
             if !is_dir {
                 paths.push(path.to_string_lossy().into_owned());
-            } else if !NOT_OURS.iter().any(|name| path.ends_with(name)) {
+            } else if is_source(&path) || !NOT_OURS.iter().any(|name| path.ends_with(name)) {
                 dirs.push(path);
             }
         }
     }
     paths
+}
+
+/// A module may have any name, `target` for instance.
+fn is_source(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str() == "src")
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! One arena out of memory: its segments, its top, its fast bins.
 //!
-//! Source: malloc_state and heap_info of malloc/malloc.c and malloc/arena.c. The main arena's memory
-//! comes from brk(2) in one stretch, or in several from mmap(2) where brk fails; that of every other
-//! one from heaps that are aligned to their largest size, each with a header, chained backwards.
+//! Source: malloc_state and heap_info of malloc/malloc.c and malloc/arena.c. The main arena's
+//! memory comes from brk(2) in one stretch, or in several from mmap(2) where brk fails; that of
+//! every other one from heaps that are aligned to their largest size, each with a header, chained
+//! backwards.
 
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ use rustc_hash::FxHashSet;
 
 use super::pages::Pages;
 use super::walk::{CHUNK_BYTES_MIN, SIZE_MASK, plausible};
-use super::{Arena, HEADER_BYTES};
+use super::{Arena, HEADER_BYTES, mapped};
 use crate::maps::{self, Mapping};
 use crate::memory::Memory;
 
@@ -30,6 +31,8 @@ const HEAPS_MAX: usize = 16 * 1024;
 /// Chunks in fast bins of one arena.
 const FAST_MAX: usize = 4 << 20;
 const PAGE: u64 = 4096;
+/// What may be left behind the fences of a stretch.
+const PIECE_REST_BYTES: u64 = 32;
 
 /// What an arena is read with.
 pub(super) struct Reader<'a, M: ?Sized> {
@@ -77,25 +80,19 @@ impl<M: Memory + ?Sized> Reader<'_, M> {
             arena.segments.push(base.next_multiple_of(16)..end);
             return Some(());
         }
-        let mut pieces: Vec<Range<u64>> = Vec::new();
-        for mapping in self.mappings.iter().filter(|mapping| mapping.name == "[heap]") {
-            if !mapping.contains(arena.top) {
-                pieces.extend(self.until_fence(mapping.range()));
-            }
-        }
-        let anonymous = |mapping: &&Mapping| {
-            mapping.name.is_empty() && mapping.is_anonymous() && mapping.writable
+        let could_hold = |mapping: &&Mapping| {
+            let is_plain = mapping.name.is_empty() && mapping.is_anonymous();
+            mapping.writable && (is_plain || mapping.name == "[heap]")
         };
-        for mapping in self.mappings.iter().filter(anonymous) {
-            if !mapping.contains(arena.top) {
-                pieces.extend(self.until_fence(mapping.range()));
-            }
+        let holding = self.mappings.iter().filter(could_hold);
+        let mut pieces: Vec<Range<u64>> =
+            holding.flat_map(|mapping| self.pieces(mapping.range(), arena)).collect();
+        if !pieces.iter().any(|piece| piece.contains(&arena.top)) {
+            pieces.push(arena.top..end);
         }
-        let start = if self.leads_to(around.start, arena.top) { around.start } else { arena.top };
-        pieces.push(start..end);
         pieces.sort_by_key(|piece| piece.start);
         let known: u64 = pieces.iter().map(|piece| piece.end - piece.start).sum();
-        if known != arena.system_bytes {
+        if known.abs_diff(arena.system_bytes) > PIECE_REST_BYTES * pieces.len() as u64 {
             let system = arena.system_bytes;
             self.notes.push(format!(
                 "the main arena has {system} bytes in several places, of which {known} were found"
@@ -105,32 +102,41 @@ impl<M: Memory + ?Sized> Reader<'_, M> {
         Some(())
     }
 
-    /// From the start of `range` to the fence that malloc leaves at the end of a stretch, if chunks
-    /// without a gap lie between.
-    fn until_fence(&self, range: Range<u64>) -> Option<Range<u64>> {
+    /// The stretches of chunks from the start of `range` on: each ends with the top, or with the
+    /// two fences that malloc leaves, and the kernel may have put an older one right behind it.
+    fn pieces(&self, range: Range<u64>, arena: &Arena) -> Vec<Range<u64>> {
         let mut pages = Pages::new(self.memory);
-        let mut at = range.start;
-        while at + HEADER_BYTES < range.end {
-            let word = pages.word(at + 8)?;
-            if word & SIZE_MASK == HEADER_BYTES && at > range.start {
-                let second = pages.word(at + HEADER_BYTES + 8)? & SIZE_MASK;
-                let end = at + 2 * HEADER_BYTES;
-                return (second == HEADER_BYTES).then_some(range.start..end);
+        let mut pieces = Vec::new();
+        let (mut start, mut at) = (range.start, range.start);
+        while at + HEADER_BYTES <= range.end {
+            let Some(word) = pages.word(at + 8) else { break };
+            let is_fence = |word: u64| word & SIZE_MASK == HEADER_BYTES;
+            if at == arena.top {
+                at += arena.top_bytes;
+            } else if is_fence(word) && at > start {
+                if !pages.word(at + HEADER_BYTES + 8).is_some_and(is_fence) {
+                    break;
+                }
+                at += 2 * HEADER_BYTES;
+            } else if let Some(bytes) = plausible(word, true, range.end - at) {
+                at += bytes;
+                continue;
+            } else if let Some(block) = mapped::block_at(&mut pages, start, range.end)
+                && at == start
+            {
+                // A block with a mapping of its own, which the kernel joined to the heap's.
+                at = block.address + block.bytes;
+                start = at;
+                continue;
+            } else {
+                break;
             }
-            at += plausible(word, true, range.end - at)?;
+            pieces.push(start..at);
+            // Each began at a page, and may end some words before one.
+            at = at.next_multiple_of(PAGE);
+            start = at;
         }
-        None
-    }
-
-    fn leads_to(&self, start: u64, target: u64) -> bool {
-        let mut pages = Pages::new(self.memory);
-        let mut at = start;
-        while at < target {
-            let Some(word) = pages.word(at + 8) else { return false };
-            let Some(bytes) = plausible(word, true, target - at) else { return false };
-            at += bytes;
-        }
-        at == target
+        pieces
     }
 
     /// The mappings around `address` that follow one another without a gap and can be written.

@@ -1,8 +1,9 @@
 //! The threads' caches: blocks that were freed and that their thread keeps for itself.
 //!
 //! glibc leaves them marked as in use. A mark in each (the key) tells them apart, but stays behind
-//! when a block leaves the cache by another way; the lists of the caches are exact, and are followed
-//! once the walk has met the caches themselves, which are blocks of the heap like any other.
+//! when a block leaves the cache by another way; the lists of the caches are exact, and are
+//! followed once the walk has met the caches themselves, which are blocks of the heap like any
+//! other.
 //!
 //! Source: tcache_perthread_struct of malloc/malloc.c: counts of one byte until 2.29, of two bytes
 //! after that; 64 lists, and 12 more for large blocks since 2.42.

@@ -173,8 +173,13 @@ fn counters<M: Memory + ?Sized>(
     data: &[Range<u64>],
     arenas: &Arenas,
 ) -> Option<MappedCounters> {
-    let arena = arenas.list.first().filter(|arena| arena.main && arena.segments.len() == 1)?;
-    let heap = (arena.top + arena.top_bytes).checked_sub(arena.system_bytes)?;
+    let arena = arenas.list.first().filter(|arena| arena.main)?;
+    let heap = match arena.segments.as_slice() {
+        [_] => (arena.top + arena.top_bytes).checked_sub(arena.system_bytes)?,
+        // What brk gave first lies lowest.
+        [first, ..] => first.start,
+        [] => return None,
+    };
     let around = arena.address.saturating_sub(COUNTERS_WITHIN)..arena.address + COUNTERS_WITHIN;
     data.iter().find_map(|range| {
         let (start, end) = (range.start.max(around.start), range.end.min(around.end));

@@ -1,9 +1,11 @@
 //! Blocks with a mapping of their own: where they are.
 //!
-//! Their header says that it is one, and how many whole pages it has. The kernel joins neighbours to
-//! one mapping, so after one block another may follow; one that lies behind memory of others is only
-//! found by looking at every page, which is done if malloc's own counter says that some are missing.
+//! Their header says that it is one, and how many whole pages it has. The kernel joins neighbours
+//! to one mapping, so after one block another may follow; one that lies behind memory of others is
+//! only found by looking at every page, which is done if malloc's own counter says that some are
+//! missing.
 
+use super::pages::Pages;
 use super::walk::{MAPPED, SIZE_MASK};
 use super::{Arenas, Chunk, HEADER_BYTES, State};
 use crate::maps::Mapping;
@@ -22,19 +24,23 @@ pub(super) fn find<M: Memory + ?Sized>(memory: &M, mappings: &[Mapping], arenas:
     if arenas.mapped_counters.is_some_and(|counters| counters.count == 0) {
         return;
     }
-    let is_candidate = |mapping: &&Mapping| {
-        mapping.is_anonymous()
-            && mapping.writable
-            && mapping.name != "[heap]"
-            && !arenas.segments().any(|segment| mapping.contains(segment.start))
-    };
-    let candidates: Vec<&Mapping> = mappings.iter().filter(is_candidate).collect();
+    let is_candidate =
+        |mapping: &&Mapping| mapping.is_anonymous() && mapping.writable && mapping.name != "[heap]";
+    let mut segments: Vec<_> = arenas.segments().cloned().collect();
+    segments.sort_by_key(|segment| segment.start);
     let mut found = Vec::new();
     let mut rest = Vec::new();
-    for mapping in candidates {
-        let end = chain(memory, mapping.start, mapping.end, &mut found);
-        if end < mapping.end {
-            rest.push((end, mapping.end));
+    for mapping in mappings.iter().filter(is_candidate) {
+        let mut start = mapping.start;
+        let first = segments.partition_point(|segment| segment.end <= mapping.start);
+        let within = segments[first..].iter().take_while(|segment| segment.start < mapping.end);
+        let stops = within.map(|segment| (segment.start & !(PAGE - 1), segment.end));
+        for (stop, after) in stops.chain([(mapping.end, mapping.end)]) {
+            let end = chain(memory, start, stop, &mut found);
+            if end < stop {
+                rest.push((end, stop));
+            }
+            start = after.next_multiple_of(PAGE);
         }
     }
     let bytes = |found: &[Chunk]| found.iter().map(|chunk| chunk.bytes).sum::<u64>();
@@ -64,6 +70,16 @@ fn chain<M: Memory + ?Sized>(memory: &M, mut at: u64, end: u64, found: &mut Vec<
         found.push(chunk);
     }
     at
+}
+
+/// A block without alignment whose mapping begins at `page`.
+pub(super) fn block_at<M: Memory + ?Sized>(
+    pages: &mut Pages<'_, M>,
+    page: u64,
+    end: u64,
+) -> Option<Chunk> {
+    let pair = (pages.word(page)?, pages.word(page.checked_add(8)?)?);
+    page.is_multiple_of(PAGE).then(|| block(page, 0, pair, end))?
 }
 
 /// The block whose mapping begins at `page`.

@@ -1,9 +1,9 @@
 //! Figures out of a walk: what each arena has in use and free, by size, and what a trim would give
 //! back.
 //!
-//! They are mallinfo2(3)'s, to the byte: in use and cached together are its `uordblks`, free and top
-//! its `fordblks`, mapped its `hblkhd`. What is not the application's but not free either (headers
-//! of heaps, fences) counts as in use there, and so it does here.
+//! They are mallinfo2(3)'s, to the byte: in use and cached together are its `uordblks`, free and
+//! top its `fordblks`, mapped its `hblkhd`. What is not the application's but not free either
+//! (headers of heaps, fences) counts as in use there, and so it does here.
 //!
 //! What malloc_trim(0) gives back (mtrim and systrim of malloc/malloc.c): fast chunks are first
 //! joined to their neighbours; then of each free chunk the whole pages behind its first 48 bytes,

@@ -4,8 +4,8 @@ use crate::maps::Residency;
 use crate::maps::residency::PAGE_BYTES;
 use crate::memory::Memory;
 
-/// Beyond this a longer read is not faster.
-const BYTES_MAX: usize = 8 << 20;
+/// Larger ones leave the processor's cache and are slower again.
+const BYTES_MAX: usize = 1 << 20;
 /// The first read after a jump: behind a large block there may be another one.
 const BYTES_MIN: usize = 64 << 10;
 /// Pages that may be brought back from swap by one walk, for headers only: 16 MiB.

@@ -23,8 +23,8 @@ pub fn mappings(opened: &Opened) -> Result<Vec<Mapping>, Refusal> {
     })
 }
 
-/// Which pages of `ranges` are there. `ranges` are by address and do not overlap. None if the kernel
-/// does not tell; what could not be read of them is left out.
+/// Which pages of `ranges` are there. `ranges` are by address and do not overlap. None if the
+/// kernel does not tell; what could not be read of them is left out.
 #[must_use]
 pub fn residency(opened: &Opened, ranges: &[Range<u64>]) -> Option<Residency> {
     let pagemap = opened.file("pagemap").ok()?;

@@ -1,7 +1,7 @@
 //! Which pages of a stretch of memory are in RAM, in swap, or neither.
 //!
-//! Source: `/proc/PID/pagemap` (Documentation/admin-guide/mm/pagemap.rst). The kernel walks it
-//! 2 MiB at a time and lets go of the target's mmap_lock in between, so that a reading of any length
+//! Source: `/proc/PID/pagemap` (Documentation/admin-guide/mm/pagemap.rst). The kernel walks it 2
+//! MiB at a time and lets go of the target's mmap_lock in between, so that a reading of any length
 //! never holds the target up for longer than that.
 
 use std::ops::Range;

@@ -1,8 +1,8 @@
 //! `/proc/PID/smaps`: how much of each mapping is resident, line by line.
 //!
-//! Source: proc(5), show_smap in fs/proc/task_mmu.c. The kernel walks the page tables of one mapping
-//! with the target's mmap_lock held; [`predicted_stall`] says beforehand for how long at most.
-//! Mappings are never kept all as text.
+//! Source: proc(5), show_smap in fs/proc/task_mmu.c. The kernel walks the page tables of one
+//! mapping with the target's mmap_lock held; [`predicted_stall`] says beforehand for how long at
+//! most. Mappings are never kept all as text.
 
 use std::io::BufRead;
 use std::time::{Duration, Instant};

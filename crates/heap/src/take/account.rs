@@ -1,8 +1,9 @@
 //! The split of the resident set, read in the way that hurts the target least.
 //!
-//! `smaps` says all there is to know, but the kernel walks each mapping with the target's lock held.
-//! Where the largest mapping would take longer than the bound, `pagemap` is read instead: it lets go
-//! of the lock every 2 MiB. It does not know of huge pages. What neither gives is unattributed.
+//! `smaps` says all there is to know, but the kernel walks each mapping with the target's lock
+//! held. Where the largest mapping would take longer than the bound, `pagemap` is read instead: it
+//! lets go of the lock every 2 MiB. It does not know of huge pages. What neither gives is
+//! unattributed.
 
 use std::io::BufReader;
 use std::ops::Range;

@@ -91,6 +91,16 @@ fn blocks_with_a_mapping_are_found_also_when_aligned() {
 }
 
 #[test]
+fn a_heap_that_others_take_memory_out_of_is_counted() {
+    check(Link::Dynamic, &["foreign", "40000"]);
+}
+
+#[test]
+fn a_heap_that_brk_does_not_let_grow_is_counted_in_all_its_places() {
+    check(Link::Dynamic, &["blocked", "40000"]);
+}
+
+#[test]
 fn the_trim_that_is_foretold_is_the_one_that_happens() {
     for (shape, count) in [("holes", "20000"), ("mixed", "40000"), ("threads", "40000")] {
         let mut blocks = Blocks::start(Link::Dynamic, &[shape, count, "4"]);
@@ -119,8 +129,8 @@ fn a_heap_that_changes_under_the_walk_ends_it_all_the_same() {
     }
 }
 
-/// `PLIMSOLL_OTHER_LIBC` names directories, separated by colons, each with an unpacked libc6 package
-/// of another release: `apt-get download libc6` from its sources, then `dpkg -x`.
+/// `PLIMSOLL_OTHER_LIBC` names directories, separated by colons, each with an unpacked libc6
+/// package of another release: `apt-get download libc6` from its sources, then `dpkg -x`.
 #[test]
 fn other_releases_of_glibc_are_counted_to_the_byte() {
     let Ok(places) = std::env::var("PLIMSOLL_OTHER_LIBC") else {
@@ -136,8 +146,8 @@ fn other_releases_of_glibc_are_counted_to_the_byte() {
             let happened = before - blocks.ask("trim").anonymous_kib;
             let foretold = seen.figures.trimmable_bytes.expect("it is known") / 1024;
             println!(
-                "{place} {args:?}: head {}, key {:?}, caches {:?}, in use {}, free {}, trim {foretold} \
-                 KiB of {happened} KiB",
+                "{place} {args:?}: head {}, key {:?}, caches {:?}, in use {}, free {}, trim \
+                 {foretold} KiB of {happened} KiB",
                 seen.arenas.head,
                 seen.arenas.key.map(|key| std::mem::discriminant(&key)),
                 seen.outcome.cached.as_ref().map(|cached| cached.len()),

@@ -94,8 +94,8 @@ fn holes_are_called_fragmentation_and_a_trim_is_suggested() {
 }
 
 #[test]
-fn a_hundred_thousand_mappings_are_a_matter_of_seconds() {
-    // Two for each: more than the kernel allows unless it was told otherwise.
+fn as_many_mappings_as_the_kernel_allows_are_a_matter_of_seconds() {
+    // More than the kernel allows unless it was told otherwise: the program stops at its limit.
     let program = compiled("mappings", &[]);
     let mut child = waiting(Command::new(program).arg("200000"));
     let begun = Instant::now();

@@ -3,8 +3,9 @@
  *     blocks SHAPE COUNT [THREADS]
  *
  * SHAPE: mixed (many sizes, some freed), holes (most of many pages freed), mapped (large blocks,
- * some aligned), threads (each its own arena; they wait, or with churn never stop), exited (threads
- * that ended and left what they took).
+ * some aligned), foreign (others call sbrk between), blocked (brk fails, the heap goes on
+ * elsewhere), threads (each its own arena; they wait), churn (the same, and they never stop), exited
+ * (threads that ended and left what they took).
  * Answers each line on its input: "trim" trims, anything else only counts again. An answer is
  *     in_use free mapped mapped_count rss_kib anonymous_kib
  * Nothing here allocates between counting and answering. */
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 struct counts {
@@ -103,6 +105,25 @@ static void mapped(size_t count) {
         free(held[i]);
 }
 
+/* Somebody else takes memory from sbrk between our blocks. */
+static void foreign(size_t count) {
+    for (int i = 0; i < 4; i++) {
+        mixed(count / 4, (uint32_t)i + 1);
+        if (sbrk(5000 + i * 1000) == (void *)-1)
+            exit(1);
+    }
+}
+
+/* Something lies in the way of brk, so that malloc goes on in mappings. */
+static void blocked(size_t count) {
+    mixed(count / 8, 1);
+    uintptr_t wall = ((uintptr_t)sbrk(0) + (1 << 20)) & ~(uintptr_t)4095;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    if (mmap((void *)wall, 4096, PROT_NONE, flags, -1, 0) == MAP_FAILED)
+        exit(1);
+    mixed(count - count / 8, 2);
+}
+
 static size_t share;
 static int churning, leaving;
 static pthread_barrier_t ready;
@@ -153,6 +174,10 @@ int main(int argc, char **argv) {
         holes(blocks);
     else if (!strcmp(argv[1], "mapped"))
         mapped(blocks);
+    else if (!strcmp(argv[1], "foreign"))
+        foreign(blocks);
+    else if (!strcmp(argv[1], "blocked"))
+        blocked(blocks);
     else {
         churning = !strcmp(argv[1], "churn");
         leaving = !strcmp(argv[1], "exited");
