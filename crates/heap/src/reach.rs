@@ -6,9 +6,9 @@
 //! running    mark from the roots ─ lost blocks ─ their types ─ what each root holds
 //! ```
 //!
-//! Conservative: any word that looks like an address is one, so a lost block can be missed and never
-//! invented; only pointers that are not stored as addresses (compressed, XORed, in a file or in
-//! another process) invent one. Blocks of glibc only.
+//! Conservative: any word that looks like an address is one, so a lost block can be missed and
+//! never invented; only pointers that are not stored as addresses (compressed, XORed, in a file or
+//! in another process) invent one. Blocks of glibc only.
 
 use std::time::Duration;
 
@@ -145,8 +145,8 @@ fn conclude(
                 limits.pause_max.as_millis()
             ),
             Stopped::Full => format!(
-                "the heap has more blocks and pointers than fit in {} MiB: nothing is known of lost \
-                 blocks",
+                "the heap has more blocks and pointers than fit in {} MiB: nothing is known of \
+                 lost blocks",
                 limits.table_bytes_max >> 20
             ),
         });

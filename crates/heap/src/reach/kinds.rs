@@ -1,7 +1,7 @@
 //! The types of lost blocks.
 //!
-//! Read after the pause: nobody has the address of a lost block any more, so nobody changes it. Read
-//! through one small window that follows the blocks, which come by address.
+//! Read after the pause: nobody has the address of a lost block any more, so nobody changes it.
+//! Read through one small window that follows the blocks, which come by address.
 
 use std::cmp::Reverse;
 

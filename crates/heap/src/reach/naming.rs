@@ -51,7 +51,8 @@ impl Roots {
     }
 }
 
-/// Takes the pointers and names every one's root: pairs of a root's number and a place, in the order of the roots.
+/// Takes the pointers and names every one's root: pairs of a root's number and a place, in the
+/// order of the roots.
 pub fn named(opened: &Opened, modules: &Modules, pass: &mut Pass) -> (Roots, Vec<(RootId, Place)>) {
     let mut pointers = std::mem::take(&mut pass.pointers);
     let pass = &*pass;

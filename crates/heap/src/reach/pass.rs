@@ -1,7 +1,7 @@
 //! The one pass over a target that stands still: everything that is read of it in the pause.
 //!
-//! Nothing is concluded here: the pass leaves the table of blocks, the pointers of the roots and the
-//! names that belong to them; marking comes when the target runs again.
+//! Nothing is concluded here: the pass leaves the table of blocks, the pointers of the roots and
+//! the names that belong to them; marking comes when the target runs again.
 
 use std::ops::Range;
 

@@ -1,8 +1,9 @@
 //! How long the pause will be, before it is taken.
 //!
-//! Estimate: what the target has resident and can hold pointers (anonymous and shared memory, as the
-//! kernel counts it), at the rate at which a sample of it is read and searched now, on this machine
-//! and under its load; and a little for each thread and mapping. The sample is taken of the running target and thrown away.
+//! Estimate: what the target has resident and can hold pointers (anonymous and shared memory, as
+//! the kernel counts it), at the rate at which a sample of it is read and searched now, on this
+//! machine and under its load; and a little for each thread and mapping. The sample is taken of
+//! the running target and thrown away.
 
 use std::time::{Duration, Instant};
 

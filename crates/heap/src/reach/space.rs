@@ -107,10 +107,10 @@ impl Space {
     }
 
     /// As [`Space::place`], for a word of a block that has `beside` in the other half of its 16
-    /// bytes. None as well if the two are sure to be a remnant: nobody but glibc points into its own
-    /// records. One half of a link may have been written since, and the last word of a block stands
-    /// alone: only beside nothing, or a pointer that is none of glibc's, is it surely the block's
-    /// own.
+    /// bytes. None as well if the two are sure to be a remnant: nobody but glibc points into its
+    /// own records. One half of a link may have been written since, and the last word of a block
+    /// stands alone: only beside nothing, or a pointer that is none of glibc's, is it surely the
+    /// block's own.
     fn place_beside(&self, address: u64, beside: Option<u64>) -> Option<Place> {
         let place = self.place(address)?;
         if !address.is_multiple_of(UNIT_BYTES) {
