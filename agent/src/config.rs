@@ -55,6 +55,11 @@ pub struct Config {
     pub routing: RoutingConfig,
     pub recorder: RecorderConfig,
     pub privacy: Privacy,
+    pub probe: ProbeConfig,
+}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeConfig {
+    pub enabled: bool,
 }
 #[derive(Clone, Debug, PartialEq)]
 pub struct Http {
@@ -89,6 +94,8 @@ pub struct Sampling {
     pub pss_interval: Duration,
     /// Cgroups whose events wake the sampler.
     pub senses_max: usize,
+    /// Use BPF where it is allowed.
+    pub bpf: bool,
 }
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryConfig {
@@ -196,6 +203,7 @@ impl Default for Config {
                 pss_stall_max: Duration::from_millis(5),
                 pss_interval: Duration::from_secs(300),
                 senses_max: 64,
+                bpf: true,
             },
             history: HistoryConfig {
                 ram_budget: Bytes::mib(16),
@@ -233,6 +241,7 @@ impl Default for Config {
                 disk_budget: Bytes::mib(16),
             },
             privacy: Privacy { cmdline: CmdlineMode::Redacted, redact: Vec::new() },
+            probe: ProbeConfig { enabled: true },
         }
     }
 }

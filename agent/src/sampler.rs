@@ -31,6 +31,7 @@ mod recording;
 mod rounds;
 mod rousing;
 pub mod schedule;
+mod screening;
 mod senses;
 mod standing;
 mod state;
@@ -38,6 +39,7 @@ mod sweep;
 mod table;
 mod thread;
 pub mod wheel;
+mod witnesses;
 mod workloads;
 
 pub use cgroups::{Cgroup, Cgroups};

@@ -1,6 +1,7 @@
 //! Where readings come from. In every source `parse` takes bytes and `read` does the IO; a key that
 //! this kernel lacks is `None`; something that vanished while it was read is [`ReadError::Gone`].
 
+pub mod bpf;
 pub mod cgroup;
 pub mod connector;
 pub mod node;

@@ -12,14 +12,15 @@ use crate::admin::{self, Admin, Desk};
 use crate::cli::{EX_NOUSER, EX_OSERR, Memory, Plan};
 use crate::clock::Clock;
 use crate::control::agent::{self, Agent};
-use crate::control::own::Own;
-use crate::control::{self, Budget, Control};
+use crate::control::{self, Budget, Control, Level};
 use crate::protocol::{Shared, Users};
 use crate::serve::{Addresses, Kitchen, Roster, ServeError, Server};
 use crate::settings::Settings;
 use crate::snapshot::{self, Kind, Live, Manner};
 use crate::store::{Params, Store};
 use host::Node;
+use plimsoll_pressure::own::Own;
+use plimsoll_probe::Probe;
 use signals::Wish;
 use std::path::Path;
 use std::sync::Arc;
@@ -68,6 +69,7 @@ struct Running {
     admin: Option<Admin>,
     // Dropped, they end.
     _agent: Option<Agent>,
+    _probe: Option<Probe>,
     _timer: timer::Timer,
     _control: Arc<Control>,
 }
@@ -133,7 +135,6 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
         snapshot::start(path.clone(), store, clock, snapshot::BYTES_PER_S)
     });
     let live = live.transpose()?.map(Arc::new);
-    let timer = timer::start(Arc::clone(&clock))?;
     let server = Server::start(&Kitchen {
         store: Arc::clone(&store),
         settings: Arc::clone(&settings),
@@ -142,6 +143,8 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
         roster: Arc::clone(&roster),
         stops: signals::stops(wishes.clone()),
     })?;
+    let (thrift, level) = (server.thrift(), Arc::clone(&control));
+    let timer = timer::start(Arc::clone(&clock), move || thrift.set(level.level() >= Level::Low))?;
     let desk = Desk {
         store: Arc::clone(&store),
         shared: Arc::clone(&shared),
@@ -157,6 +160,7 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
         let failed = |why: &_| tracing::warn!("no pressure signal at {}: {why}", socket.display());
         subscribed.inspect_err(failed).ok()
     });
+    let probe = settings.probe.then(probe).flatten();
     Ok(Running {
         settings,
         store,
@@ -166,9 +170,16 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
         live,
         admin,
         _agent: agent,
+        _probe: probe,
         _timer: timer,
         _control: control,
     })
+}
+
+/// What heap reports ask for the allocator's own figures; without it they read them from outside.
+fn probe() -> Option<Probe> {
+    let failed = |why: &_| tracing::debug!("no probe: {why}");
+    Probe::start("plimsoll-cache").inspect_err(failed).ok()
 }
 
 /// The settings within a limit that was known only now: an item is at most half of it.
@@ -186,7 +197,7 @@ fn asked(memory: Memory, own: &Own) -> Option<u64> {
         Memory::Auto => None,
         Memory::Given(bytes) => Some(bytes),
         Memory::Share(share) => {
-            let whole = [own.limit(), own.node_bytes()].into_iter().flatten().min()?;
+            let whole = [own.limit(), own.node_bytes()].into_iter().flatten().min()?.0;
             // Below 2^53 bytes nothing is lost.
             Some((whole as f64 * share) as u64)
         }

@@ -120,6 +120,7 @@ impl Plan {
             // The port may be that of another memcached.
             settings.admin = None;
             settings.pressure_socket = None;
+            settings.probe = false;
         }
         let memory = if as_memcached { Memory::Given(settings.memory_bytes) } else { Memory::Auto };
         Self {

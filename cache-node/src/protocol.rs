@@ -4,6 +4,7 @@
 //! against the store and appends their answers to `out`. It keeps across calls what a command that
 //! has begun needs (a value on its way in, a dump on its way out), and nothing else.
 
+mod ahead;
 mod auth;
 mod change;
 mod classic;

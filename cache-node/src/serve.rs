@@ -85,6 +85,7 @@ pub struct Server {
     mailboxes: Vec<Arc<Mailbox>>,
     threads: Vec<JoinHandle<()>>,
     pub addresses: Addresses,
+    roster: Arc<Roster>,
     /// Of the budget, for connections; returned at the end.
     _reserve: Option<Charge>,
 }
@@ -148,7 +149,14 @@ impl Server {
             };
             threads.push(std::thread::Builder::new().name(name).spawn(run)?);
         }
-        Ok(Self { mailboxes, threads, addresses, _reserve: reserve })
+        let roster = Arc::clone(&kitchen.roster);
+        Ok(Self { mailboxes, threads, addresses, roster, _reserve: reserve })
+    }
+
+    /// What tells the workers that memory is short.
+    #[must_use]
+    pub fn thrift(&self) -> Thrift {
+        Thrift { roster: Arc::clone(&self.roster), mailboxes: self.mailboxes.clone() }
     }
 
     /// Stops taking connections, answers what has arrived, closes. Returns when that is done.
@@ -161,6 +169,23 @@ impl Server {
         if let Some(path) = &self.addresses.unix {
             // Somebody may have removed it before.
             let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Tells the workers whether memory is short.
+#[derive(Debug)]
+pub struct Thrift {
+    roster: Arc<Roster>,
+    mailboxes: Vec<Arc<Mailbox>>,
+}
+
+impl Thrift {
+    /// From now on idle workers keep no buffers, and busy ones no more than they use; or they do
+    /// again.
+    pub fn set(&self, lean: bool) {
+        if self.roster.be_lean(lean) && lean {
+            self.mailboxes.iter().for_each(|mailbox| mailbox.ring());
         }
     }
 }

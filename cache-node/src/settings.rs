@@ -183,10 +183,23 @@ pub struct Settings {
     pub admin: Option<SocketAddr>,
     /// `--pressure-socket`: where the node agent says how short memory is; None: off.
     pub pressure_socket: Option<PathBuf>,
+    /// `--probe`: whether heap reports may ask for the allocator's own figures.
+    pub probe: bool,
     pub echoed: Echoed,
 }
 
+/// What memcached holds for each answer that waits to be written. Units: bytes.
+const ANSWER_BYTES: u64 = 1 << 10;
+
 impl Settings {
+    /// Answers of one connection that may wait to be written; None: as many as there are. The limit
+    /// for buffers is in memcached each thread's share, counted in its own sizes: so it is here.
+    #[must_use]
+    pub fn answers_max(&self) -> Option<usize> {
+        let share = self.buffer_bytes_max? / self.threads.max(1) as u64;
+        usize::try_from((share / ANSWER_BYTES).max(1)).ok()
+    }
+
     /// Addresses and ports on which TCP listens; port 0: any that is free.
     #[must_use]
     pub fn tcp_addresses(&self) -> Vec<SocketAddr> {
@@ -253,6 +266,7 @@ impl Default for Settings {
             debug_clock: false,
             admin: Some(([127, 0, 0, 1], 11212).into()),
             pressure_socket: Some(plimsoll_pressure::SOCKET.into()),
+            probe: true,
             echoed: Echoed::default(),
         }
     }

@@ -7,7 +7,8 @@
 //!    ├ index      hash → place, grown a bucket at a time              room  who must go
 //!    ├ segments   tallies, queues, lives                              pieces  large items
 //!    ├ record     how an item lies in a segment                       ghost  who went lately
-//!    └ arena      segments' memory, the only unsafe                   budget  one number for all
+//!    └ arena      segments' memory (unsafe)                          budget  one number for all
+//! ahead    what will be looked for soon is fetched: fetch (unsafe) is the hint to the processor
 //! ```
 //!
 //! The store is cut into partitions by the hash of the key. Each is a plain structure behind one
@@ -16,8 +17,10 @@
 //! memory and returning it, reads no clock (each call is handed `now`), and logs nothing.
 //! The layout and why: docs/decisions/0008.
 
+mod ahead;
 mod arena;
 mod budget;
+mod fetch;
 mod ghost;
 mod image;
 mod index;
@@ -38,6 +41,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::Ahead;
 pub use image::{Adopted, Adopting};
 pub use item::{
     Admission, Data, Evictions, Expires, Item, Join, New, Over, Params, Refused, Seen, Totals,
@@ -62,7 +66,7 @@ use std::time::Duration;
 pub const KEY_BYTES_MAX: usize = 250;
 
 /// Units: bytes.
-const SEGMENT_BYTES_MAX: u64 = 1 << 20;
+pub(crate) const SEGMENT_BYTES_MAX: u64 = 1 << 20;
 const SEGMENT_BYTES_MIN: u64 = 64 << 10;
 /// Segments that the limit is to be cut into at least.
 const SEGMENTS_WANTED: u64 = 512;
@@ -71,7 +75,7 @@ const SEGMENTS_PER_PARTITION: u64 = 48;
 /// A record takes at most this share of a segment.
 const RECORDS_PER_SEGMENT: usize = 8;
 /// Victims taken for one item at most, when evicting and when not.
-const STEPS_MAX: u8 = 8;
+const STEPS_MAX: u8 = 24;
 const STEPS_MAX_KEEPING: u8 = 64;
 /// How long giving back waits for a partition that is in use.
 const LOCK_WAIT: Duration = Duration::from_millis(2);
@@ -160,7 +164,8 @@ impl Store {
     }
 
     fn number_of(&self, hash: u64) -> usize {
-        (hash >> 56) as usize & (self.partitions.len() - 1)
+        // The highest bits, so that sorted hashes lie by partition.
+        ((hash >> 56) as usize * self.partitions.len()) >> 8
     }
 
     /// Finds or makes room for a record: the segment it goes to, and a place in the index.
@@ -286,15 +291,21 @@ impl Store {
         if let Some(unused) = self.shared.arena.take_cached() {
             return Some(unused.release());
         }
-        let count = self.partitions.len();
         let first = self.turn.fetch_add(1, Relaxed);
-        let mut partitions = (0..count).map(|i| &self.partitions[(first + i) % count]);
-        let coldest = partitions.find_map(|partition| {
-            let mut partition = partition.try_lock_for(LOCK_WAIT)?;
-            partition.retire_coldest(&self.shared)
-        });
+        // What has little may need all of it for one large value on its way in.
+        let coldest = self.retire_from(first, true).or_else(|| self.retire_from(first, false));
         // The pages go when the lock is free again.
         Some(coldest.or_else(|| self.shared.arena.take_cached())?.release())
+    }
+
+    fn retire_from(&self, first: usize, spares: bool) -> Option<arena::Segment> {
+        let count = self.partitions.len();
+        let mut partitions = (0..count).map(|i| &self.partitions[(first + i) % count]);
+        partitions.find_map(|partition| {
+            let mut partition = partition.try_lock_for(LOCK_WAIT)?;
+            let is_spared = spares && self.is_poor(&partition);
+            if is_spared { None } else { partition.retire_coldest(&self.shared, spares) }
+        })
     }
 }
 

@@ -2,9 +2,11 @@
 
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
 
+mod bpf;
 mod browser;
 mod cache;
 mod churn;
+mod closed_loop;
 mod commands;
 mod demo;
 mod descriptors;

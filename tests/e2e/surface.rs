@@ -74,6 +74,7 @@ fn readyz_verbose_names_every_source_and_what_it_sees() {
     let agent = Agent::start(&[]);
     let text = agent.get("/readyz?verbose").body;
     let sources = [
+        "bpf",
         "cgroup",
         "cpu_budget",
         "descriptors",

@@ -1,6 +1,7 @@
 //! Benchmarks with their peers beside them, in one run on one machine.
 
 pub mod cache;
+pub mod closed_loop;
 pub mod cost;
 pub mod detection;
 pub mod flock;

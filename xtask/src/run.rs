@@ -2,7 +2,7 @@
 
 use crate::Outcome;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The workspace's top folder.
 pub fn top() -> PathBuf {
@@ -23,6 +23,18 @@ pub fn run(mut command: Command) -> Outcome {
     println!("+ {shown}");
     let status = command.status().map_err(|e| format!("{shown}: {e}"))?;
     if status.success() { Ok(()) } else { Err(format!("failed ({status}): {shown}")) }
+}
+
+/// Prints, runs, and returns what it wrote to stdout; an error if it cannot start or fails.
+pub fn captured(mut command: Command) -> Result<String, String> {
+    let shown = shown(&command);
+    println!("+ {shown}");
+    let output = command.stderr(Stdio::inherit()).output().map_err(|e| format!("{shown}: {e}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(format!("failed ({}): {shown}", output.status))
+    }
 }
 
 pub fn exists(program: &str) -> bool {

@@ -1,7 +1,8 @@
-//! `cargo xtask test`: installs what is needed, then format, lints, every test, the page.
+//! `cargo xtask test`: installs what is needed, then format, lints, every test, the page,
+//! and what needs another kernel, in emulated machines.
 
 use crate::run::{command, exists, run, top};
-use crate::{Outcome, tools};
+use crate::{Outcome, bpf, tools, vm};
 
 pub fn test() -> Outcome {
     tools::install(tools::FOR_TESTS)?;
@@ -21,6 +22,7 @@ pub fn test() -> Outcome {
     } else {
         println!("cargo-deny is not there: licences and sources of dependencies go unchecked");
     }
+    bpf::bpf(true)?;
     run(command(&["cargo", "build", "--workspace"]))?;
     let mut browser = command(&["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
     browser.current_dir(top().join("tests/browser"));
@@ -36,5 +38,6 @@ pub fn test() -> Outcome {
     };
     // A part that is missing is a failure here; elsewhere a test says what it skips.
     tests.env("PLIMSOLL_TESTS_MUST_RUN", "1");
-    run(tests)
+    run(tests)?;
+    vm::vm(&vm::Wish::tests())
 }

@@ -45,6 +45,23 @@ pub const FOR_TESTS: &[Tool] = &[
         package: "libmemcached-tools",
         why: "checks the cache's commands, one by one",
     },
+    Tool {
+        program: "libjemalloc.so.2",
+        package: "libjemalloc2",
+        why: "heap reports are held against it",
+    },
+    Tool {
+        program: "libtcmalloc_minimal.so.4",
+        package: "libtcmalloc-minimal4",
+        why: "heap reports have to know it",
+    },
+    Tool { program: "strip", package: "binutils", why: "heap reports read stripped programs" },
+];
+
+/// What `cargo xtask bpf` needs: one version, so that its output can be compared.
+pub const FOR_BPF: &[Tool] = &[
+    Tool { program: "clang-14", package: "clang-14", why: "compiles the BPF programs" },
+    Tool { program: "llvm-strip-14", package: "llvm-14", why: "takes DWARF out of the objects" },
 ];
 
 /// Clients of the cache whose own tests are run against it: package and version for pip.

@@ -9,6 +9,7 @@ use crate::recorder::shelf::read_checkpoint;
 use crate::recorder::{Checkpoint, Shelf, ShelfParams, Writer};
 use crate::sampler::{Health, Node, Sampler, State, monotonic};
 use crate::sources::Roots;
+use crate::sources::bpf::OomMarks;
 use crate::sources::cgroup::Layout;
 use crate::sources::connector::Connector;
 use crate::sources::node::host;
@@ -52,6 +53,7 @@ pub fn assemble(config: Config, state_dir: Option<&Path>) -> Result<Sampler, Ass
     let (shelf, checkpoint) = open_shelf(&config, state_dir, &mut health);
     let unheard = checkpoint.as_ref().map(|checkpoint| checkpoint.unheard_since(boot_id));
     let oom_log = open_oom_log(&roots, unheard, &mut health);
+    let oom_marks = open_oom_marks(&config, &mut health);
     describe_smaps(&config, &mut health);
     health.ok("cpu_budget", "all targets at their own pace");
     let descriptors = descriptors(&config, &mut health);
@@ -77,6 +79,7 @@ pub fn assemble(config: Config, state_dir: Option<&Path>) -> Result<Sampler, Ass
         roots,
         deep,
         oom_log,
+        oom_marks,
         journal,
         black_box,
         heard_from,
@@ -232,6 +235,24 @@ fn open_oom_log(roots: &Roots, unheard: Option<Stamp>, health: &mut Health) -> O
         }
         Err(e) => {
             health.degraded("oom_log", "the count of kills in vmstat", e.to_string());
+            None
+        }
+    }
+}
+
+/// Victims by BPF. What is refused is no lack: the log tells, else the counters.
+fn open_oom_marks(config: &Config, health: &mut Health) -> Option<OomMarks> {
+    if !config.sampling.bpf {
+        health.off("bpf", "sampling.bpf = off");
+        return None;
+    }
+    match OomMarks::open() {
+        Ok(marks) => {
+            health.ok("bpf", marks.describe());
+            Some(marks)
+        }
+        Err(why) => {
+            health.off("bpf", why);
             None
         }
     }

@@ -6,6 +6,7 @@ use super::routing;
 use crate::api::{self, ApiSettings};
 use crate::config::Config;
 use crate::sampler;
+use plimsoll_probe::Probe;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -63,6 +64,10 @@ pub fn run(
         let desk = Desk::new(Arc::clone(&sampler.state), Some(Arc::clone(&routing.routing)));
         let desk = Arc::new(desk);
         let mut handle = sampler::start(sampler).map_err(RunError::Start)?;
+        // Heap reports of the agent itself ask it for the allocator's own figures.
+        let failed = |why: &_| tracing::debug!("no probe: {why}");
+        let probe = || Probe::start("plimsoll").inspect_err(failed).ok();
+        let probe = config.probe.enabled.then(probe).flatten();
         let mut faulty = false;
         announce(address);
         api::serve(listener, api::router(desk, settings), async {
@@ -75,6 +80,7 @@ pub fn run(
         .await;
         handle.stop();
         routing.stop();
+        drop(probe);
         if faulty { Err(RunError::SamplerEnded) } else { Ok(()) }
     })
 }

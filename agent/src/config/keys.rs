@@ -6,6 +6,7 @@
 
 pub mod pressure;
 mod recorder;
+mod sampling;
 
 pub use super::field::{At, Field, Raw, Read};
 
@@ -265,6 +266,7 @@ pub static KEYS: &[Key] = &[
         edges: "0: none, and not the node's stalls. Each costs a descriptor or two.",
         who: "Nodes with more containers near their limits than this.",
     },
+    sampling::BPF,
     Key {
         path: "history.ram_budget",
         flag: None,
@@ -382,6 +384,14 @@ pub static KEYS: &[Key] = &[
     recorder::PINS_MAX,
     recorder::INCIDENTS_MAX,
     recorder::DISK_BUDGET,
+    Key {
+        path: "probe.enabled",
+        flag: None,
+        field: Field::Switch(|c| &mut c.probe.enabled),
+        doc: "Tells heap reports of the agent itself the figures of its own allocator.",
+        edges: "false: they read from outside what they can.",
+        who: "Hosts without a writable /run, where it is off anyway.",
+    },
     Key {
         path: "privacy.cmdline",
         flag: None,

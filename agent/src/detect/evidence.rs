@@ -79,8 +79,10 @@ pub fn heads_for_the_limit(params: &Params, rise: &Rise, ends_in: f64) -> bool {
 /// It grew from the start, as every program does: only a straight line that has come most of the
 /// way is believed.
 fn grew_from_the_start(params: &Params, rise: &Rise, ends_in: f64) -> bool {
+    let at_the_brink = ends_in <= params.brink.as_secs_f64() && ends_in <= rise.span / 2.0;
+    let cells = if at_the_brink { params.cells_at_the_brink } else { params.cells_from_start };
     is_rise_of_note(params, rise, ends_in)
-        && rise.cells >= params.cells_from_start
+        && rise.cells >= cells
         && rise.drift >= params.drift_from_start
         && rise.given_back <= 0.1
         && (0.8..1.6).contains(&rise.steady)

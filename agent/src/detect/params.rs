@@ -46,6 +46,11 @@ pub struct Params {
     pub drift_from_start: f64,
     /// … over at least so many cells. Default 16.
     pub cells_from_start: usize,
+    /// … or so many, if the end is within [`Params::brink`] and half of the span: to wait for more
+    /// would be to say it too late. Default 10.
+    pub cells_at_the_brink: usize,
+    /// The time left from which on there is none to lose. Default 10 s.
+    pub brink: Duration,
     /// The shortest span of a creeping growth. Default 8 h.
     pub creep_span_min: Duration,
     /// The least drift of a creeping growth. Default 1.6.
@@ -101,6 +106,8 @@ impl Default for Params {
             patience_from_start: 1.0,
             drift_from_start: 2.5,
             cells_from_start: 16,
+            cells_at_the_brink: 10,
+            brink: Duration::from_secs(10),
             creep_span_min: Duration::from_secs(8 * 3600),
             creep_drift: 1.6,
             creep_ends_beyond: 20.0,

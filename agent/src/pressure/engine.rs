@@ -9,7 +9,7 @@ use super::member::Member;
 use super::policy::{self, Demand, Held, Params, Strain};
 use super::record::{Record, Records};
 use super::share::share;
-use super::slope::Slope;
+use super::slope::{Left, Slope};
 use crate::clock::Stamp;
 use crate::units::Bytes;
 use crate::verdict::Eta;
@@ -36,6 +36,8 @@ const CALM_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Reading<'a> {
     pub limit: Bytes,
     pub headroom: Bytes,
+    /// What the processes of its subscribers hold, as far as it could be read.
+    pub held: Bytes,
     pub eta: Option<Eta>,
     pub psi_some: Option<f64>,
     pub psi_full: Option<f64>,
@@ -120,13 +122,25 @@ impl Engine {
 
     pub fn join(&mut self, subscriber: &Subscriber, now: Stamp) {
         self.members.insert(subscriber.id, Member::new(subscriber, now));
+        self.rebase(subscriber.id);
     }
 
     pub fn leave(&mut self, id: SubscriberId, now: Stamp) {
         let ended = self.ledger.moot(|ask| ask.of == id);
         self.end(ended, now);
+        self.rebase(id);
         self.members.remove(&id);
         self.forget_scopes();
+    }
+
+    /// What subscribers hold is not what it was: one came or left.
+    fn rebase(&mut self, id: SubscriberId) {
+        let Some(member) = self.members.get(&id) else { return };
+        for (scope, standing) in &mut self.scopes {
+            if member.is_in(scope) {
+                standing.slope.rebase();
+            }
+        }
     }
 
     /// Who listens for alarms now.
@@ -425,12 +439,13 @@ impl Standing {
     }
 
     fn take(&mut self, params: &Params, reading: &Reading<'_>, now: Stamp) {
-        self.slope.see(reading.headroom, now);
+        self.slope.see(Left { headroom: reading.headroom, held: reading.held }, now);
         self.strain = Strain {
             limit: reading.limit,
             headroom: reading.headroom,
             slope: self.slope.rate(),
-            eta: reading.eta,
+            // What fills because subscribers take it ends when they are told to stop.
+            eta: reading.eta.filter(|_| self.slope.is_of_others()),
             psi_some: reading.psi_some,
             psi_full: reading.psi_full,
         };

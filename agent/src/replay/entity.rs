@@ -10,7 +10,7 @@ use crate::config::Sampling;
 use crate::detect::demand;
 use crate::history::{SeriesId, Split};
 use crate::sampler::cadence::{FIRST_INTERVAL, next_interval};
-use crate::sampler::schedule::{CHANGED_JUDGED_WITHIN, Change};
+use crate::sampler::schedule::Change;
 use crate::sampler::wheel::Tick;
 use crate::sampler::{Past, Standing, Track};
 use crate::target::TargetKind;
@@ -82,7 +82,7 @@ impl Entity {
         let before = std::mem::replace(&mut self.track.split, split);
         self.standing.see(now, &split, &rules.params);
         if split != before {
-            let soon = now.plus(CHANGED_JUDGED_WITHIN);
+            let soon = now.plus(self.track.judged_within());
             self.track.hasten_judgement(Tick::at(FIRST_SEEN, soon));
         }
         let facts = facts_of(row, split, now);

@@ -44,7 +44,9 @@ pub fn next_interval(limits: &Sampling, pace: &Pace) -> Duration {
     if let Some(forced) = limits.interval {
         return stretch(forced, pace.shed_factor, limits.interval_max.max(forced));
     }
-    let own = own_interval(limits, pace);
+    // Read out of turn, because a sense spoke: too soon after the last time to tell anything.
+    let again = pace.elapsed < limits.interval_min / 2 && pace.grown <= GROWN && !pace.shrunk;
+    let own = if again { pace.previous } else { own_interval(limits, pace) };
     pace.no_later.map_or(own, |soon| own.min(soon))
 }
 
@@ -110,6 +112,13 @@ mod tests {
             })
             .collect();
         assert_eq!(seconds, [2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+
+    #[test]
+    fn a_reading_out_of_turn_makes_no_runaway_a_quiet_one() {
+        let previous = Duration::from_millis(100);
+        let again = Pace { previous, elapsed: Duration::from_millis(20), ..QUIET };
+        assert_eq!(interval(again), previous);
     }
 
     #[test]

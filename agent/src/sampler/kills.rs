@@ -1,7 +1,8 @@
-//! Kills by the kernel's OOM killer: from its log where that is open, else from its counters.
+//! Kills by the kernel's OOM killer: from its log or by BPF where these are open, else from its
+//! counters.
 //!
-//! The log names victim and cgroup. The counters only rise: `oom_kill` of vmstat says that somebody
-//! was killed, the one of each cgroup says where.
+//! Log and BPF name victim and cgroup. The counters only rise: `oom_kill` of vmstat says that
+//! somebody was killed, the one of each cgroup says where.
 
 use super::incidents::{Kill, killed};
 use super::judging::tell;
@@ -59,6 +60,39 @@ pub fn logged(state: &mut State, kill: &oom::OomKill, now: Stamp) {
     }
 }
 
+/// A kill of which only pids came: what the agent has read of that process says the rest. A limit
+/// that was nearly reached at the last reading is taken for the one that was.
+pub fn placed(state: &State, mut kill: oom::OomKill, now: Stamp) -> oom::OomKill {
+    /// Of a limit, so much must have been in use.
+    const NEARLY: f64 = 0.75;
+    if kill.memcg.is_some() || kill.global {
+        return kill;
+    }
+    let living = state.processes.by_pid(kill.victim_pid).map(|process| &process.facts);
+    let dead = state.recorder.dead.by_pid(kill.victim_pid, now);
+    let path = living.and_then(|facts| facts.cgroup_path.clone());
+    let path = path.or_else(|| dead.and_then(|death| death.cgroup.clone()));
+    if kill.victim_comm.is_empty() {
+        let comm = living.map(|facts| &facts.comm).or(dead.map(|death| &death.comm));
+        kill.victim_comm = comm.map(ToString::to_string).unwrap_or_default();
+    }
+    let ceiling = path.as_ref().and_then(|path| state.cgroups.ceiling(state.cgroups.find(path)?));
+    let limit = ceiling.and_then(|ceiling| ceiling.limit.bytes());
+    let from = ceiling.and_then(|ceiling| ceiling.from.clone());
+    let usage = from.as_ref().and_then(|from| {
+        let cgroup = state.cgroups.get(state.cgroups.find(from)?)?;
+        cgroup.usage.as_ref().map(|usage| usage.usage)
+    });
+    let is_near =
+        limit.zip(usage).is_some_and(|(limit, usage)| usage.as_f64() >= limit.as_f64() * NEARLY);
+    if is_near {
+        kill.oom_memcg = from.map(|from| from.to_string());
+        kill.constraint = oom::Constraint::Memcg;
+    }
+    kill.memcg = path.map(|path| path.to_string());
+    kill
+}
+
 /// What rules and routes may look for: who owns the cgroup, and what the victim was part of.
 fn labels_of(
     state: &State,
@@ -72,15 +106,15 @@ fn labels_of(
     labels
 }
 
-/// The node's counter moved from `before` to `after` and there is no log: looks which cgroups'
-/// counters moved with it.
-pub fn counted(state: &mut State, before: Option<u64>, after: Option<u64>, now: Stamp) {
-    let mut kills = after.zip(before).map_or(0, |(after, before)| after.saturating_sub(before));
-    if kills == 0 {
-        return;
-    }
+/// The node's counter has `kills` more than anyone told of: looks which cgroups' counters moved.
+pub fn counted(state: &mut State, mut kills: u64, now: Stamp) {
     for (path, here) in counted_in_cgroups(state, now) {
-        kills = kills.saturating_sub(here);
+        // The counter of a cgroup may hold kills that were told of, too.
+        let here = here.min(kills);
+        if here == 0 {
+            break;
+        }
+        kills -= here;
         counted_at(state, Some(&path), here, now);
     }
     if kills > 0 {

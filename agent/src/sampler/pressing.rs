@@ -2,19 +2,25 @@
 
 use super::state::State;
 use crate::clock::Stamp;
-use crate::pressure::Reading;
 use crate::pressure::engine::News;
 use crate::pressure::ledger::End;
-use crate::units::Limit;
+use crate::pressure::{Member, Reading};
+use crate::sources::Roots;
+use crate::sources::process::read_statm_at;
+use crate::units::{Bytes, Limit, Pages};
 use crate::verdict::Cause;
 use crate::view::PressureNote;
 use crate::view::pressure::PressureEvent;
 use crate::view::{EventKind, SourceState};
+use plimsoll_pressure::server::SubscriberId;
 use plimsoll_pressure::{Level, Scope};
 use std::time::Duration;
 
 /// See [`Telling`].
 const TOLD_APART: Duration = Duration::from_secs(1);
+/// Subscribers of one scope whose processes are looked at with each reading of it: half a
+/// millisecond.
+const HOLDERS_MAX: usize = 64;
 
 /// Who came, who left, what was answered; and tells of it.
 pub fn hear(state: &mut State, now: Stamp) {
@@ -77,14 +83,39 @@ fn place(state: &mut State) {
     state.pressed = pressed;
 }
 
+/// What the subscribers in a scope hold at this instant: the sampler's own figures are as old as
+/// their cadence, and growth that is only half theirs would be taken for a neighbour's. A few
+/// microseconds each; who cannot be read counts as holding nothing.
+fn held_in(state: &mut State, roots: &Roots, scope: &Scope) -> Bytes {
+    let page_size = Bytes(rustix::param::page_size() as u64);
+    let engine = state.pressure.engine();
+    let inside = engine.members.iter().filter(|(_, member)| member.is_in(scope));
+    let read = |(id, member): (&SubscriberId, &Member)| {
+        let process = state.processes.by_pid(member.pid?)?.facts.id;
+        let (statm, _) = read_statm_at(roots, process).ok()?;
+        let anon = Pages(statm.resident.0.saturating_sub(statm.shared.0));
+        Some((*id, statm.resident.to_bytes(page_size), anon.to_bytes(page_size)))
+    };
+    let holdings: Vec<_> = inside.take(HOLDERS_MAX).filter_map(read).collect();
+    for (id, resident, _) in &holdings {
+        state.pressure.engine_mut().holds(*id, Some(*resident));
+    }
+    holdings.iter().map(|(_, _, anon)| *anon).sum()
+}
+
 /// A cgroup with subscribers inside was read.
-pub fn cgroup(state: &mut State, index: u32, now: Stamp) {
+pub fn cgroup(state: &mut State, roots: &Roots, index: u32, now: Stamp) {
     let Some(cgroup) = state.cgroups.get(index).filter(|cgroup| cgroup.pressed) else { return };
     let (Limit::At(limit), Ok(scope)) = (cgroup.max(), Scope::cgroup(&cgroup.path)) else { return };
+    // Who is asked now is asked by what it said last.
+    state.pressure.hear(now);
+    let held = held_in(state, roots, &scope);
+    let Some(cgroup) = state.cgroups.get(index) else { return };
     let psi = cgroup.details.as_ref().and_then(|d| d.psi);
     let reading = Reading {
         limit,
         headroom: limit - cgroup.held(),
+        held,
         eta: cgroup.standing.eta(now),
         psi_some: psi.map(|p| p.some.avg10),
         psi_full: psi.and_then(|p| p.full).map(|line| line.avg10),
@@ -95,7 +126,9 @@ pub fn cgroup(state: &mut State, index: u32, now: Stamp) {
 }
 
 /// The node was read.
-pub fn node(state: &mut State, now: Stamp) {
+pub fn node(state: &mut State, roots: &Roots, now: Stamp) {
+    state.pressure.hear(now);
+    let held = held_in(state, roots, &Scope::Node);
     let quick = state.node.quick.as_ref();
     let meminfo = quick.and_then(|q| q.meminfo.as_ref().ok());
     let (Some(meminfo), Some(headroom)) = (meminfo, state.node.headroom) else { return };
@@ -103,6 +136,7 @@ pub fn node(state: &mut State, now: Stamp) {
     let reading = Reading {
         limit: meminfo.mem_total(),
         headroom,
+        held,
         eta: state.node.standing.eta(now),
         psi_some: psi.map(|p| p.some.avg10),
         psi_full: psi.and_then(|p| p.full).map(|line| line.avg10),

@@ -69,21 +69,41 @@ impl Run {
         }
         let killed = quick.vmstat.as_ref().ok().and_then(|v| v.oom_kill());
         state.node.take(quick);
-        if self.sampler.oom_log.is_none() {
-            kills::counted(state, self.vmstat_kills, killed, now);
-        }
+        self.witnesses.counted(self.vmstat_kills, killed, now);
         self.vmstat_kills = killed.or(self.vmstat_kills);
-        pressing::node(state, now);
+        if self.sampler.oom_log.is_none() {
+            self.hear_kills(state, now);
+        }
+        pressing::node(state, &self.sampler.roots, now);
         let tick = state.wheel.tick_at(now);
         if state.node.track.judge_due <= tick {
             judging::judge_node(state, now);
         }
     }
 
+    /// Kills since the last call, each once, whoever tells of them.
     pub(super) fn hear_kills(&mut self, state: &mut State, now: Stamp) {
+        if let Some(marks) = &mut self.sampler.oom_marks {
+            let (marked, lost) = marks.drain();
+            state.counters.oom_marks_lost += lost;
+            marked.into_iter().for_each(|mark| self.witnesses.marked(mark, now));
+        }
+        self.hear_log(state, now);
+        for kill in self.witnesses.ripe(now) {
+            let kill = kills::placed(state, kill, now);
+            kills::logged(state, &kill, now);
+        }
+        match self.witnesses.unexplained(now) {
+            0 => {}
+            left => kills::counted(state, left, now),
+        }
+    }
+
+    fn hear_log(&mut self, state: &mut State, now: Stamp) {
         let Some(log) = &mut self.sampler.oom_log else { return };
-        // Each look at syslog(2) copies the whole log; the counter says whether it is worth it.
-        if log.copies_all() && self.kills_heard == self.vmstat_kills {
+        // Each look at syslog(2) copies the whole log; counter or mark say whether it is worth it.
+        let is_quiet = self.kills_heard == self.vmstat_kills && !self.witnesses.wants_log();
+        if log.copies_all() && is_quiet {
             return;
         }
         self.kills_heard = self.vmstat_kills;
@@ -97,7 +117,9 @@ impl Run {
             Err(e) => state.health.degraded("oom_log", "counters only", e.to_string()),
         }
         for kill in self.kills.drain(..) {
-            kills::logged(state, &kill, now);
+            if let Some(kill) = self.witnesses.logged(kill, log.how(), now) {
+                kills::logged(state, &kill, now);
+            }
         }
     }
 

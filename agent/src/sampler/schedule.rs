@@ -10,8 +10,11 @@ use crate::history::Split;
 use crate::units::Bytes;
 use std::time::Duration;
 
-/// A changed target waits no longer than this for its judgement.
-pub const CHANGED_JUDGED_WITHIN: Duration = Duration::from_secs(2);
+/// A changed target waits no longer than this for its judgement, and one that is read often no
+/// longer than so many readings: what is read ten times a second has seconds left.
+const CHANGED_JUDGED_WITHIN: Duration = Duration::from_secs(2);
+const JUDGED_WITHIN_READINGS: u32 = 5;
+const JUDGED_APART: Duration = Duration::from_millis(500);
 
 /// How usage differs from the reading before.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +62,12 @@ impl Track {
         self.set_interval(interval);
         self.due = due;
         self.read_at = now;
+    }
+
+    /// How soon it has to be judged after it changed.
+    #[must_use]
+    pub fn judged_within(&self) -> Duration {
+        (self.interval() * JUDGED_WITHIN_READINGS).clamp(JUDGED_APART, CHANGED_JUDGED_WITHIN)
     }
 
     /// The judgement is due at `soon`, unless it is sooner.

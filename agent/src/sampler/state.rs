@@ -66,6 +66,8 @@ pub struct Counters {
     pub connector_overruns: u64,
     pub oom_kills: u64,
     pub kernel_log_lost: u64,
+    /// Victims that BPF saw and had no room for.
+    pub oom_marks_lost: u64,
     pub sampler_cpu: Duration,
     pub sampler_lag: Duration,
     pub shed_factor: f64,

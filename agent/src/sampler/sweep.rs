@@ -6,6 +6,7 @@ use super::discovery::retire;
 use super::hurry::Hurry;
 use super::processes::{Particulars, Process, Reading};
 use super::schedule::{CHANGED_JUDGED_WITHIN, Change};
+use super::screening::Screening;
 use super::state::State;
 use super::wheel::{Due, Tick};
 use super::{judging, pressing};
@@ -39,6 +40,7 @@ const CGROUP_INTERVAL_MAX: Duration = Duration::from_secs(10);
 pub struct Readers {
     pub page_size: Bytes,
     pub buffer: Vec<u8>,
+    pub screening: Screening,
 }
 
 /// Reads everything in `due` and schedules each for its next time.
@@ -55,7 +57,7 @@ pub fn sweep(
             Due::Process(index) => {
                 processes += u64::from(visit_process(state, roots, readers, index, tick, now))
             }
-            Due::Cgroup(index) => visit_cgroup(state, readers, index, tick, now),
+            Due::Cgroup(index) => visit_cgroup(state, roots, readers, index, tick, now),
             Due::Workload(index) => visit_workload(state, index, tick, now),
         }
     }
@@ -67,7 +69,7 @@ pub fn sweep(
 fn visit_process(
     state: &mut State,
     roots: &Roots,
-    readers: &Readers,
+    readers: &mut Readers,
     index: u32,
     tick: Tick,
     now: Stamp,
@@ -76,8 +78,13 @@ fn visit_process(
         return false;
     };
     let calm = process.calm.filter(|_| process.track.judge_due > tick && descriptor_fits(process));
+    if calm.is_some() && readers.screening.is_unchanged(index, now) {
+        pass_by(state, index, now);
+        return true;
+    }
     let (statm, reading) = match read(process, calm, roots) {
         Ok(None) => {
+            readers.screening.remember(index, process.facts.id.pid, now);
             pass_by(state, index, now);
             return true;
         }
@@ -101,7 +108,8 @@ fn visit_process(
     let details_due = process.facts.particulars_stale
         && particulars.read_at.is_none_or(|at| now.since(at) >= DETAILS_AGE);
     if split != before {
-        process.track.hasten_judgement(state.wheel.tick_at(now.plus(CHANGED_JUDGED_WITHIN)));
+        let soon = now.plus(process.track.judged_within());
+        process.track.hasten_judgement(state.wheel.tick_at(soon));
         if let Some(workload) = process.facts.workload.and_then(|i| state.workloads.get_mut(i)) {
             workload.changed(before, split);
         }
@@ -118,6 +126,9 @@ fn visit_process(
         let facts = &process.facts;
         let done = split == before && !facts.particulars_stale && !facts.standing.is_suspect();
         process.calm = done.then_some(reading);
+        if done {
+            readers.screening.remember(index, facts.id.pid, now);
+        }
     }
     true
 }
@@ -283,7 +294,14 @@ fn descriptors_ran_out(state: &mut State) {
     );
 }
 
-fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick, now: Stamp) {
+fn visit_cgroup(
+    state: &mut State,
+    roots: &Roots,
+    readers: &mut Readers,
+    index: u32,
+    tick: Tick,
+    now: Stamp,
+) {
     let Some(layout) = state.cgroup_layout.clone() else { return };
     let Some(cgroup) = state.cgroups.get_mut(index).filter(|c| c.track.due == tick) else { return };
     let details_due = details_due(cgroup, now);
@@ -294,7 +312,7 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
             state.history.push(cgroup.track.series, now, cgroup.track.split);
             cgroup.standing.see(now, &cgroup.track.split, &state.params);
             state.counters.sampled("cgroup", 1);
-            pressing::cgroup(state, index, now);
+            pressing::cgroup(state, roots, index, now);
             reschedule_cgroup(state, &layout, index, Change::NONE, now);
             return;
         }
@@ -331,7 +349,7 @@ fn visit_cgroup(state: &mut State, readers: &mut Readers, index: u32, tick: Tick
     if judge {
         judging::judge_cgroup(state, index, now);
     }
-    pressing::cgroup(state, index, now);
+    pressing::cgroup(state, roots, index, now);
     reschedule_cgroup(state, &layout, index, Change::of(before, split), now);
 }
 

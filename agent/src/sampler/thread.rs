@@ -3,15 +3,18 @@
 use super::budget::Shedder;
 use super::deep::Deep;
 use super::discovery::Discovery;
+use super::screening::Screening;
 use super::senses::{MESSAGES_MAX, Message, Senses};
 use super::state::State;
 use super::sweep::{Readers, sweep};
 use super::wheel::{Due, Tick};
+use super::witnesses::Witnesses;
 use super::{judging, pressing};
 use crate::clock::Stamp;
 use crate::history::persist::Journal;
 use crate::recorder::Writer;
 use crate::sources::Roots;
+use crate::sources::bpf::OomMarks;
 use crate::sources::node::read_slow;
 use crate::sources::oom::{OomKill, OomLog};
 use crate::view::SourceState;
@@ -79,6 +82,8 @@ pub struct Sampler {
     pub discovery: Discovery,
     pub deep: Deep,
     pub oom_log: Option<OomLog>,
+    /// Victims of the OOM killer by BPF, where the kernel lets us.
+    pub oom_marks: Option<OomMarks>,
     pub journal: Option<Journal>,
     pub black_box: Writer,
     /// From where on the kernel log is this state directory's business, on the monotonic clock.
@@ -153,6 +158,7 @@ pub(super) struct Run {
     due: Vec<(Tick, Due)>,
     pub(super) paths: Vec<Arc<str>>,
     pub(super) kills: Vec<OomKill>,
+    pub(super) witnesses: Witnesses,
     pub(super) cpu_before: Duration,
     pub(super) observed_at: Stamp,
     pub(super) pss_next: u32,
@@ -192,16 +198,20 @@ impl Run {
         };
         let shedder = Shedder::new(config.sampling.cpu_budget);
         let page_size = sampler.page_size;
+        let screening = Screening::new(config.sampling.bpf);
+        let marks_by = sampler.oom_marks.as_ref().map(OomMarks::how);
+        let witnesses = Witnesses::new(marks_by, sampler.oom_log.is_some());
         drop(state);
         Self {
             sampler,
             senses,
             timetable,
-            readers: Readers { page_size, buffer: Vec::with_capacity(8192) },
+            readers: Readers { page_size, buffer: Vec::with_capacity(8192), screening },
             shedder,
             due: Vec::new(),
             paths: Vec::new(),
             kills: Vec::new(),
+            witnesses,
             cpu_before: thread_cpu(),
             observed_at: now,
             pss_next: 0,
@@ -246,6 +256,7 @@ impl Run {
         let more = self.sampler.discovery.admit(&mut state, now);
         self.due.clear();
         state.wheel.take_due(now, &mut self.due);
+        self.screen(&mut state, now);
         for batch in self.due.chunks(BATCH) {
             sweep(&mut state, &self.sampler.roots, &mut self.readers, batch, now);
             parking_lot::MutexGuard::bump(&mut state);
@@ -261,6 +272,30 @@ impl Run {
         } else {
             let most = state.pressure.pause().unwrap_or(SLEEP_MAX);
             state.wheel.idle_for(after, SLEEP_MAX).min(most)
+        }
+    }
+
+    /// Looks at all processes at once if so many are due that it is cheaper.
+    fn screen(&mut self, state: &mut State, now: Stamp) {
+        if state.ready_at.is_none() {
+            return;
+        }
+        let due = self.due.iter().filter(|(_, what)| matches!(what, Due::Process(_))).count();
+        let (all, kept) = (state.processes.len().max(1), state.counters.kept_fds);
+        let kept = (kept as f64 / all as f64).min(1.0);
+        let room = state.config.sampling.processes_max;
+        let screening = &mut self.readers.screening;
+        let looks = screening.looks;
+        if let Some(why) = screening.begin(due, kept, room, now) {
+            state.health.off("screening", why);
+        }
+        if screening.looks > looks {
+            state.counters.sampled("screening_look", 1);
+            state.health.ok("screening", "all processes at one look where many are due");
+        }
+        let passed_by = std::mem::take(&mut screening.passed_by);
+        if passed_by > 0 {
+            state.counters.sampled("process_screened", passed_by);
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Incident {
     pub summary: String,
     pub kind: KillKind,
     pub seen_by: SeenBy,
+    /// The ways by which the first kill was heard of: `kmsg`, `syslog`, `tp_btf`, `tracepoint`.
+    pub heard_by: Vec<String>,
     pub constraint: ConstraintView,
     /// The first victim is the one that the kernel killed first; at most 64.
     pub victims: Vec<Victim>,
@@ -87,6 +89,8 @@ pub enum SeenBy {
     KernelLog,
     /// The kernel's log, read after the agent had been down.
     KernelLogLater,
+    /// A BPF program at the kernel's `oom:mark_victim`, and no log.
+    Bpf,
     /// Counters only: the log is not open to the agent. The victim is inferred from who ended.
     Counters,
 }
@@ -128,6 +132,10 @@ pub struct Victim {
     pub by_group: bool,
     /// Not named by the kernel: it ended in this cgroup as the counter rose.
     pub inferred: bool,
+    /// Clock ticks after boot at which it started, as the kernel said at the kill; only by BPF.
+    pub start_time: Option<u64>,
+    /// The inode of its cgroup's directory; only by BPF.
+    pub memcg_id: Option<u64>,
     /// How long it had lived.
     pub age_s: Option<f64>,
 }

@@ -43,5 +43,6 @@ impl Host for Node {
         add("given_back_on_demand_bytes", &figures.given_back_total);
         add("level_changes", &figures.level_changes_total);
         add("readings", &figures.readings_total);
+        add("agent_speaks", &u8::from(figures.agent_speaks));
     }
 }

@@ -1,4 +1,4 @@
-//! The thread that advances the coarse clock.
+//! The thread that advances the coarse clock, and tells the workers whether memory is short.
 
 use crate::clock::Clock;
 use parking_lot::{Condvar, Mutex};
@@ -23,13 +23,15 @@ pub(super) struct Timer {
     thread: Option<JoinHandle<()>>,
 }
 
-pub(super) fn start(clock: Arc<Clock>) -> io::Result<Timer> {
+/// `each`: what else is done at each tick; it must not wait.
+pub(super) fn start(clock: Arc<Clock>, each: impl Fn() + Send + 'static) -> io::Result<Timer> {
     let end = Arc::<End>::default();
     let seen = Arc::clone(&end);
     let thread = std::thread::Builder::new().name("clock".into()).spawn(move || {
         let mut come = seen.come.lock();
         while !*come {
             clock.tick();
+            each();
             seen.called.wait_for(&mut come, TICK);
         }
     })?;

@@ -151,6 +151,13 @@ fn process(plan: &mut Plan, long: &str, value: Option<&str>) -> Result<bool, Ref
         }
         "admin" => plan.settings.admin = admin(text)?,
         "pressure-socket" => plan.settings.pressure_socket = (text != "off").then(|| text.into()),
+        "probe" => {
+            plan.settings.probe = match text {
+                "on" => true,
+                "off" => false,
+                _ => return Err(Refusal::usage(format!("--probe {text}: on or off"))),
+            };
+        }
         "log-format" => {
             plan.log_format = match text {
                 "text" => LogFormat::Text,

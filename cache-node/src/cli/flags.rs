@@ -92,6 +92,7 @@ static FLAGS: &[Flag] = &[
         "file",
         "the node agent's signal (/run/plimsoll/pressure.sock), or off",
     ),
+    ours("probe", "on|off", "tell heap reports the allocator's own figures (default on)"),
     ours("memory-share", "ratio", "as -m: of the tightest cgroup limit, or of the machine"),
     ours("snapshot-file", "file", "what SIGUSR2 writes while serving, if not -e's file"),
     Flag {

@@ -8,6 +8,7 @@
 
 use super::signal::{Level, Signal};
 use super::thread::{Control, Figures};
+use crate::store::SEGMENT_BYTES_MAX;
 use plimsoll_pressure::{Answer, Bytes, Label, Options, Source, Subscriber, Told};
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +23,12 @@ const IDLE: Duration = Duration::from_millis(200);
 const REPEAT: Duration = Duration::from_secs(1);
 /// An answer is on its way this long before it is due.
 const BEFORE_DEADLINE: Duration = Duration::from_millis(50);
+/// What could be freed is said anew when it is another by this share (one in so many) and by so
+/// much, once a second at most: the agent asks by what it was told last, and a cache that was empty
+/// when it subscribed could give nothing then.
+const NEWS_SHARE: u64 = 16;
+const NEWS_BYTES: u64 = 4 << 20;
+const NEWS_APART: Duration = Duration::from_secs(1);
 /// Of what is held, this share is given where a level comes without bytes: one in so many.
 const SHARE_UNSAID: u64 = 8;
 
@@ -43,7 +50,7 @@ pub fn subscribe(socket: &Path, control: Arc<Control>) -> std::io::Result<Agent>
     let subscriber = options.start()?;
     let stops = Arc::new(AtomicBool::new(false));
     let told_to_stop = Arc::clone(&stops);
-    let mut ear = Ear { subscriber, control, word: None };
+    let mut ear = Ear { subscriber, control, word: None, said: None, surplus: 0 };
     let thread = std::thread::Builder::new().name("agent".into());
     let thread = thread.spawn(move || {
         while !told_to_stop.load(Relaxed) {
@@ -68,6 +75,8 @@ impl Drop for Agent {
 struct Word {
     told: Told,
     wanted: u64,
+    /// Given earlier in whole segments beyond what was asked for, and counted here.
+    credit: u64,
     said: Instant,
     repeated: Instant,
     /// What the control had given back in all when it was said.
@@ -75,9 +84,18 @@ struct Word {
     answered: bool,
 }
 
+/// The last answer to the agent.
+#[derive(Debug)]
+struct Said {
+    told: Told,
+    freed: u64,
+    could_free: u64,
+    at: Instant,
+}
+
 impl Word {
     fn given(&self, figures: &Figures) -> u64 {
-        figures.given_back_total.saturating_sub(self.given_before)
+        figures.given_back_total.saturating_sub(self.given_before) + self.credit
     }
 
     fn owed(&self, figures: &Figures) -> u64 {
@@ -91,6 +109,10 @@ struct Ear {
     subscriber: Subscriber,
     control: Arc<Control>,
     word: Option<Word>,
+    said: Option<Said>,
+    /// What was given of the last word beyond what it asked for: less than a segment, since the
+    /// agent counts no more than it asked for, and many small asks are not to add up to more.
+    surplus: u64,
 }
 
 impl Ear {
@@ -100,17 +122,53 @@ impl Ear {
             self.hear(told);
         }
         let figures = self.control.figures();
-        let Some(word) = &mut self.word else { return };
-        let due = word.said.elapsed() + BEFORE_DEADLINE >= word.told.deadline;
-        if !word.answered && (word.owed(&figures) == 0 || due) {
-            word.answered = true;
-            let freed = word.given(&figures);
-            self.subscriber.ack(&word.told, answer(&figures, freed));
+        let speaks = self.subscriber.agent().is_some();
+        if speaks != figures.agent_speaks {
+            self.control.agent_speaks(speaks);
         }
-        if word.repeated.elapsed() >= REPEAT {
+        self.answer_when_done(&figures);
+        self.tell_what_could_be_freed(&figures);
+        if let Some(word) = &mut self.word
+            && word.repeated.elapsed() >= REPEAT
+        {
             word.repeated = Instant::now();
             say(&self.control, word, &figures);
         }
+    }
+
+    fn answer_when_done(&mut self, figures: &Figures) {
+        let Some(word) = self.word.as_mut().filter(|word| !word.answered) else { return };
+        let due = word.said.elapsed() + BEFORE_DEADLINE >= word.told.deadline;
+        if word.owed(figures) > 0 && !due {
+            return;
+        }
+        word.answered = true;
+        let freed = word.given(figures);
+        // More than a segment is what the control gave for reasons of its own.
+        let beyond = freed.saturating_sub(word.wanted);
+        self.surplus = if beyond < SEGMENT_BYTES_MAX { beyond } else { 0 };
+        let told = word.told.clone();
+        self.answer(told, freed, figures);
+    }
+
+    /// An answer to the last word once more, where what could be freed has changed since.
+    fn tell_what_could_be_freed(&mut self, figures: &Figures) {
+        let owing = self.word.as_ref().is_some_and(|word| !word.answered);
+        let Some(said) = self.said.as_ref().filter(|said| said.at.elapsed() >= NEWS_APART) else {
+            return;
+        };
+        let changed = could_free(figures, figures.used_bytes).abs_diff(said.could_free);
+        if !owing && changed >= (said.could_free / NEWS_SHARE).max(NEWS_BYTES) {
+            let (told, freed) = (said.told.clone(), said.freed);
+            self.answer(told, freed, figures);
+        }
+    }
+
+    fn answer(&mut self, told: Told, freed: u64, figures: &Figures) {
+        let answer = answer(figures, freed);
+        let could_free = answer.can_free_bytes.0;
+        self.subscriber.ack(&told, answer);
+        self.said = Some(Said { told, freed, could_free, at: Instant::now() });
     }
 
     fn hear(&mut self, told: Told) {
@@ -119,9 +177,12 @@ impl Ear {
         let level = if told.source == Source::Own { Level::None } else { told.overall };
         let unsaid = if level >= Level::Medium { figures.used_bytes / SHARE_UNSAID } else { 0 };
         let wanted = told.reclaim_bytes.map_or(unsaid, |bytes| bytes.0);
+        let credit = self.surplus.min(wanted);
+        self.surplus -= credit;
         let now = Instant::now();
         let word = Word {
             wanted,
+            credit,
             told,
             said: now,
             repeated: now,
@@ -131,8 +192,8 @@ impl Ear {
         say(&self.control, &word, &figures);
         if level == Level::None {
             // Nothing stands any more; what can be freed now is news to the agent all the same.
-            self.subscriber.ack(&word.told, answer(&figures, 0));
-            self.word = None;
+            self.answer(word.told, 0, &figures);
+            (self.word, self.surplus) = (None, 0);
         } else {
             self.word = Some(word);
         }

@@ -1,8 +1,8 @@
 //! How large the cache may be at the start: what `-m` says, held against the cgroup's limit.
 
-use super::own::Own;
 use super::policy::FLOOR_BYTES_MIN;
 use super::{Bytes, MIB};
+use plimsoll_pressure::own::Own;
 use std::fmt;
 
 /// memcached's own default, where nothing bounds the process. Units: bytes.
@@ -30,7 +30,7 @@ impl Budget {
     /// `asked`: `-m`; None: a share of the cgroup's limit, or memcached's default.
     #[must_use]
     pub fn of(asked: Option<Bytes>, own: &Own) -> Self {
-        Self::within(asked, own.limit(), own.node_bytes())
+        Self::within(asked, own.limit().map(|b| b.0), own.node_bytes().map(|b| b.0))
     }
 
     fn within(asked: Option<Bytes>, cgroup: Option<Bytes>, node: Option<Bytes>) -> Self {

@@ -5,9 +5,10 @@
 //! one step, but alone it never asks for bytes back: a neighbour that thrashes at a limit of his
 //! own stalls too, and giving him ours would not help him.
 
-use super::own::{Reading, Room};
 use super::signal::Level;
 use super::{Bytes, MIB};
+use plimsoll_pressure::own::text::Psi;
+use plimsoll_pressure::own::{Reading, Room};
 use std::time::Duration;
 
 /// What others take within this time counts as taken.
@@ -94,7 +95,7 @@ impl Sense {
     pub fn take(&mut self, now: Duration, reading: &Reading, used_bytes: Bytes) -> Sensed {
         self.watch_stalls(now, reading);
         let Some(tightest) = reading.tightest() else { return Sensed::default() };
-        self.watch_others(now, tightest.headroom(), used_bytes);
+        self.watch_others(now, tightest.headroom().0, used_bytes);
         let soon = (self.taken_per_s * LOOKAHEAD_S) as Bytes;
         let rooms =
             [(reading.cgroup, self.stall_cgroup, true), (reading.node, self.stall_node, false)];
@@ -128,7 +129,8 @@ impl Sense {
     }
 
     fn watch_stalls(&mut self, now: Duration, reading: &Reading) {
-        let seen = (now, reading.cgroup_stall, reading.node_stall);
+        let total = |psi: Option<Psi>| psi?.some_total;
+        let seen = (now, total(reading.cgroup_psi), total(reading.node_psi));
         let Some((at, cgroup, node)) = self.stall_since else {
             self.stall_since = Some(seen);
             return;
@@ -139,17 +141,17 @@ impl Sense {
                 let stalled = after.zip(before).map(|(after, before)| after.saturating_sub(before));
                 stalled.unwrap_or_default().as_secs_f64() / passed.as_secs_f64()
             };
-            self.stall_cgroup = share(cgroup, reading.cgroup_stall);
-            self.stall_node = share(node, reading.node_stall);
+            self.stall_cgroup = share(cgroup, seen.1);
+            self.stall_node = share(node, seen.2);
             self.stall_since = Some(seen);
         }
     }
 }
 
 fn judge(room: Room, soon: Bytes, stall: f64, is_ours: bool) -> Sensed {
-    let marks = Marks::of(room.limit_bytes);
+    let marks = Marks::of(room.limit_bytes.0);
     let wide = marks.widened();
-    let left = room.headroom().saturating_sub(soon);
+    let left = room.headroom().0.saturating_sub(soon);
     let raised = |level: Level| {
         let is_short = level > Level::None && stall > STALL_SHORT;
         let is_stuck = level == Level::None && is_ours && stall > STALL_ALONE;
@@ -174,7 +176,8 @@ mod tests {
     use super::*;
 
     fn cgroup(limit_mib: Bytes, held_mib: Bytes) -> Reading {
-        let room = Room { limit_bytes: limit_mib * MIB, held_bytes: held_mib * MIB };
+        let bytes = plimsoll_pressure::Bytes::mib;
+        let room = Room { limit_bytes: bytes(limit_mib), held_bytes: bytes(held_mib) };
         Reading { cgroup: Some(room), ..Reading::default() }
     }
 
@@ -208,10 +211,9 @@ mod tests {
 
     #[test]
     fn stalls_raise_the_level_by_one_and_the_nodes_only_with_a_want_of_room() {
-        let stalled = |reading: Reading, s: u64| Reading {
-            cgroup_stall: Some(Duration::from_secs(s)),
-            node_stall: Some(Duration::from_secs(s)),
-            ..reading
+        let stalled = |reading: Reading, s: u64| {
+            let psi = Psi { some_total: Some(Duration::from_secs(s)), ..Psi::default() };
+            Reading { cgroup_psi: Some(psi), node_psi: Some(psi), ..reading }
         };
         let after = |reading: Reading| {
             let mut sense = Sense::default();

@@ -1,7 +1,6 @@
 //! The thread that reads, decides and acts, and the handle through which others speak to it.
 
 use super::ladder::Ladder;
-use super::own::Own;
 use super::policy::{FLOOR_BYTES_MIN, Plan, Policy};
 use super::sense::{Sense, Sensed};
 use super::signal::{Level, Signal};
@@ -9,6 +8,7 @@ use super::{Budget, Bytes};
 use crate::clock::Clock;
 use crate::store::{Admission, Store};
 use parking_lot::{Condvar, Mutex};
+use plimsoll_pressure::own::Own;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -52,6 +52,8 @@ pub struct Figures {
     pub given_back_now: Bytes,
     pub level_changes_total: u64,
     pub readings_total: u64,
+    /// The node agent is heard now; without it the own readings alone count.
+    pub agent_speaks: bool,
 }
 
 #[derive(Debug, Default)]
@@ -129,6 +131,11 @@ impl Control {
     pub fn signal(&self, signal: Signal) {
         self.desk.shared.lock().signal = Some(signal);
         self.desk.called.notify_one();
+    }
+
+    /// Whether the node agent is heard, for people.
+    pub fn agent_speaks(&self, speaks: bool) {
+        self.desk.shared.lock().figures.agent_speaks = speaks;
     }
 
     #[must_use]
@@ -223,8 +230,8 @@ impl Worker {
         figures.limit_bytes = plan.limit_bytes;
         figures.floor_bytes = self.policy.floor_bytes();
         figures.used_bytes = self.store.used_bytes();
-        figures.bound_bytes = tightest.map(|room| room.limit_bytes);
-        figures.headroom_bytes = tightest.map(|room| room.headroom());
+        figures.bound_bytes = tightest.map(|room| room.limit_bytes.0);
+        figures.headroom_bytes = tightest.map(|room| room.headroom().0);
         figures.given_back_total += given.bytes;
         let went_up_from_calm = before == Level::None && level != Level::None;
         figures.given_back_now = if went_up_from_calm { 0 } else { figures.given_back_now };

@@ -31,7 +31,7 @@ fn read(text: &[u8]) -> Option<(bool, u64)> {
 }
 
 /// A number that is digits only; None also where [`read`] would find one.
-fn plain(text: &[u8]) -> Option<u64> {
+pub(super) fn plain(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > PLAIN_DIGITS_MAX {
         return None;
     }

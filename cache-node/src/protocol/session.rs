@@ -3,6 +3,7 @@
 //! Whatever the pieces in which bytes arrive, the answers are the same; but for `watch` and the
 //! dumps, which memcached refuses while other answers wait to be written.
 
+use super::ahead::Lookout;
 use super::auth::{self, Gate};
 use super::classic::get::{self, Fetch, Piece, Start};
 use super::classic::update;
@@ -107,8 +108,20 @@ impl Session {
         let commands = context.settings.commands_per_turn.max(1);
         let turns = if commands < COMMANDS_DEFAULT { 1 } else { TURNS_PER_CALL };
         let steps_max = commands.saturating_mul(turns);
-        let mut taken = 0;
+        let most = context.settings.answers_max().unwrap_or(usize::MAX);
+        let (mut taken, begun, mut answers) = (0, out.len(), 0);
+        let mut lookout = Lookout::default();
         for _ in 0..steps_max {
+            if answers > most {
+                // As memcached has it: more answers wait than may, and none of them is sent.
+                context.counters.response_obj_oom.add(1);
+                out.truncate(begun);
+                return Progress { taken: input.len(), next: Next::Close };
+            }
+            let (is_command, before) = (matches!(self.pending, Pending::Nothing), out.len());
+            if is_command && self.admitted {
+                lookout.look(&context.store, input, taken);
+            }
             let (now, quiet) = (context.clock.now(), false);
             let peer = self.peer;
             let mut turn = Turn { context, peer: &peer, out: &mut *out, now, quiet };
@@ -116,6 +129,7 @@ impl Session {
                 Step::Took(bytes) => taken += bytes,
                 Step::Stop(bytes, next) => return Progress { taken: taken + bytes, next },
             }
+            answers += usize::from(is_command && out.len() > before);
             if out.len() > OUT_BYTES_MAX {
                 return Progress { taken, next: Next::Yield };
             }

@@ -69,6 +69,23 @@ fn check(input: &str, expect: &str) {
 }
 
 #[test]
+fn answers_beyond_the_limit_for_buffers_are_refused_or_end_the_connection() {
+    let desk = Desk::with(|settings| {
+        (settings.buffer_bytes_max, settings.threads) = (Some(1 << 20), 32);
+    });
+    let keys = " k".repeat(33);
+    let no_room = "SERVER_ERROR out of memory writing get response\r\n";
+    desk.check(&format!("get{keys}\r\nmn\r\n"), &format!("{no_room}MN\r\n"));
+    desk.check(&format!("get{}\r\n", &keys[2..]), "END\r\n");
+    let quiet = "set k 0 0 1 noreply\r\nx\r\n".repeat(100);
+    desk.check(&format!("{quiet}mn\r\n"), "MN\r\n");
+    let mut session = Desk::session(Transport::Tcp);
+    let (out, progress) = desk.ask(&mut session, &b"mg k v\r\n".repeat(40));
+    assert_eq!((out.len(), progress.next), (0, Next::Close));
+    assert_eq!(desk.context.shared.tally.sum().response_obj_oom, 2);
+}
+
+#[test]
 fn what_has_ended_is_gone_from_the_second_it_was_to_end() {
     let desk = Desk::new();
     desk.check(

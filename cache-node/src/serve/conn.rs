@@ -18,6 +18,8 @@ const READS_PER_TURN_MAX: usize = 16;
 const WRITE_BYTES: usize = 16 << 10;
 /// Buffers that a connection keeps while it waits are charged in steps of this. Units: bytes.
 const CHARGE_STEP_BYTES: u64 = 4 << 10;
+/// What a connection counts at least below `-o read_buf_mem_limit`: memcached's read buffer.
+const READ_BUFFER_BYTES: u64 = 16 << 10;
 
 /// What a thread's connections share.
 #[derive(Debug)]
@@ -254,6 +256,9 @@ impl Conn {
     fn account(&mut self, bench: &Bench) -> bool {
         let held = (self.input.capacity() + self.output.capacity()) as u64;
         let charged = self.charge.as_ref().map_or(0, |(bytes, _)| *bytes);
+        let limit = bench.context.settings.buffer_bytes_max;
+        // Who sets a limit for buffers reckons with memcached's, whole for whoever waits.
+        let held = if limit.is_some() && held > 0 { held.max(READ_BUFFER_BYTES) } else { held };
         let due = held.next_multiple_of(CHARGE_STEP_BYTES);
         if due == charged {
             return true;
@@ -263,12 +268,12 @@ impl Conn {
         if due == 0 {
             return true;
         }
-        let limit = bench.context.settings.buffer_bytes_max;
         let before = bench.roster.buffers_held.load(Relaxed);
         if limit.is_some_and(|limit| before + due > limit) {
             return false;
         }
-        let charge = if before + due <= bench.roster.reserve_bytes() {
+        let ready = bench.roster.buffers_free.load(Relaxed);
+        let charge = if before + ready + due <= bench.roster.reserve_bytes() {
             None
         } else {
             match bench.context.store.charge(due) {

@@ -57,7 +57,7 @@ impl Mailbox {
         self.watched.swap(false, AcqRel)
     }
 
-    fn ring(&self) {
+    pub(super) fn ring(&self) {
         // Fails only when the counter is full, and then the thread is about to wake anyway.
         let _ = self.waker.wake();
     }

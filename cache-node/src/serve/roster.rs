@@ -85,6 +85,8 @@ pub struct Roster {
     closed_doors_us: AtomicU64,
     doors_closed: AtomicBool,
     lost_workers: AtomicUsize,
+    /// Memory is short: no more buffers lie ready than are in use all the time.
+    lean: AtomicBool,
     /// Room of the buffers that connections hold, and that lie ready. Units: bytes.
     pub buffers_held: AtomicU64,
     pub buffers_free: AtomicU64,
@@ -107,6 +109,7 @@ impl Roster {
             closed_doors_us: AtomicU64::new(0),
             doors_closed: AtomicBool::new(false),
             lost_workers: AtomicUsize::new(0),
+            lean: AtomicBool::new(false),
             buffers_held: AtomicU64::new(0),
             buffers_free: AtomicU64::new(0),
             reserve_bytes: AtomicU64::new(0),
@@ -176,6 +179,15 @@ impl Roster {
 
     pub(super) fn reserve_bytes(&self) -> u64 {
         self.reserve_bytes.load(Relaxed)
+    }
+
+    /// Whether memory is short, from now on. Returns whether that is news.
+    pub(super) fn be_lean(&self, lean: bool) -> bool {
+        self.lean.swap(lean, Relaxed) != lean
+    }
+
+    pub(super) fn is_lean(&self) -> bool {
+        self.lean.load(Relaxed)
     }
 
     pub(super) fn lose_worker(&self) {

@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 const EVENTS_MAX: usize = 256;
 /// How often is looked for who is silent for too long, and for room at the door.
 const LOOK_AROUND: Duration = Duration::from_millis(250);
+/// While memory is short, who has had nothing to do for so long lets go of his buffers.
+const IDLE: Duration = Duration::from_millis(10);
 /// The mailbox. Doors come next, then UDP sockets, then connections.
 pub(super) const MAIL: Token = Token(0);
 
@@ -113,6 +115,7 @@ impl Worker {
             self.round(&mut events, patience);
             self.accept();
             self.look_around();
+            self.bench.pool.account(&self.bench.context.store);
         }
         self.drain(&mut events);
     }
@@ -126,8 +129,16 @@ impl Worker {
         if !waiting && self.doors.iter().any(|door| door.knocked) {
             return Some(Duration::ZERO);
         }
+        if self.keeps_needlessly() {
+            return Some(IDLE);
+        }
         let looks = waiting || self.bench.context.settings.idle_timeout.is_some();
         looks.then_some(LOOK_AROUND)
+    }
+
+    /// Whether buffers are to be let go of as soon as nobody uses them.
+    fn keeps_needlessly(&self) -> bool {
+        self.bench.roster.is_lean() && !self.bench.pool.is_empty()
     }
 
     /// Waits, then gives everyone who has something to do one turn.
@@ -137,6 +148,9 @@ impl Worker {
         {
             tracing::error!(%error, "cannot wait for sockets");
             return;
+        }
+        if events.is_empty() && self.queue.is_empty() && self.keeps_needlessly() {
+            self.bench.pool.clear();
         }
         for event in &*events {
             self.happened(event);

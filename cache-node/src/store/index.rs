@@ -7,6 +7,10 @@
 //! Source: Litwin, "Linear hashing", VLDB 1980. At the load below about one hit in five reads a
 //! second line, and an item takes 10.7 to 11.3 bytes.
 
+mod ahead;
+
+pub use ahead::Search;
+
 /// Slots of a bucket.
 const SLOTS: usize = 8;
 /// Slots of an overflow unit.
@@ -96,7 +100,7 @@ struct Bucket([u64; SLOTS]);
 type Unit = [u64; UNIT_SLOTS];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Row {
+pub enum Row {
     Bucket(usize),
     Unit(u32),
 }
@@ -396,10 +400,7 @@ fn match_in<const N: usize>(
     wanted: u64,
     same: &mut impl FnMut(Place) -> bool,
 ) -> Option<usize> {
-    let mut mask = 0_u32;
-    for (i, held) in slots.iter().enumerate() {
-        mask |= u32::from(held >> TAG_SHIFT == wanted) << i;
-    }
+    let mut mask = tags(slots, wanted);
     while mask != 0 {
         let i = mask.trailing_zeros() as usize;
         if is_item(slots[i]) && same(place_of(slots[i])) {
@@ -408,6 +409,15 @@ fn match_in<const N: usize>(
         mask &= mask - 1;
     }
     None
+}
+
+/// The slots that bear the tag, a bit for each.
+fn tags(slots: &[u64], wanted: u64) -> u32 {
+    let mut mask = 0;
+    for (i, held) in slots.iter().enumerate() {
+        mask |= u32::from(held >> TAG_SHIFT == wanted) << i;
+    }
+    mask
 }
 
 fn chunk() -> Box<[Bucket]> {

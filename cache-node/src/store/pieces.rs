@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// Length of an entry in a head's list. Units: bytes.
 const ENTRY: usize = 8;
 
+/// How often the pieces of a value on its way in are moved on instead of evicted.
+const MOVES_PER_PIECE: usize = 2;
+
 /// A large value on its way in.
 #[derive(Debug)]
 pub struct Taking {
@@ -27,10 +30,17 @@ pub struct Taking {
     /// What has arrived. Units: bytes.
     pub taken: usize,
     pub pieces: Vec<Place>,
-    /// Moves of its pieces that kept them from eviction.
+    /// What kept its pieces from eviction: moves of them, segments passed over for them.
     pub moves: usize,
     /// Shared with the [`super::Upload`]; ours alone when that was dropped.
     pub alive: Arc<()>,
+}
+
+impl Taking {
+    /// Whether its pieces are still moved on instead of evicted.
+    pub const fn is_spared(&self) -> bool {
+        self.moves < MOVES_PER_PIECE * self.pieces.len()
+    }
 }
 
 /// Length of a head's value. Units: bytes.

@@ -12,6 +12,7 @@ use super::ghost::Ghost;
 use super::index::Place;
 use super::item::{Evictions, Seen};
 use super::partition::{Draft, Partition};
+use super::pieces::Taking;
 use super::record::{DEAD, FETCHED, FREQ_MAX, Head, LARGE, NEVER};
 use super::segments::{NONE, Queue, Seg};
 use super::shared::Shared;
@@ -29,8 +30,6 @@ const MERGE_PERCENT: u64 = 50;
 const MERGE_PERCENT_KEEPING: u64 = 95;
 /// A segment with less alive is given back before others.
 const HOLLOW_PERCENT: u64 = 25;
-/// How often the pieces of a value on its way in are moved on instead of evicted.
-const MOVES_PER_PIECE: usize = 2;
 /// Of so many oldest segments of main the coldest is given back.
 const COLDEST_OF: usize = 4;
 
@@ -71,12 +70,29 @@ impl Partition {
         self.empty(shared, id, rule).is_some()
     }
 
-    fn next_victim(&self) -> Option<(u32, Queue)> {
+    /// The oldest segment of the queue whose turn it is, but for those where values come in.
+    fn next_victim(&mut self) -> Option<(u32, Queue)> {
         let (small, main) = (self.segs.count(Queue::Small), self.segs.count(Queue::Main));
         let first =
             if small * 100 > (small + main) * SMALL_PERCENT { Queue::Small } else { Queue::Main };
-        let other = if first == Queue::Small { Queue::Main } else { Queue::Small };
-        [first, other].into_iter().find_map(|queue| Some((self.segs.oldest(queue)?, queue)))
+        let queues = [first, first.other()];
+        for queue in queues {
+            let Some(oldest) = self.segs.oldest(queue) else { continue };
+            let found = if self.spares(oldest) {
+                self.queue_from(oldest).find(|id| !self.holds_incoming(*id))
+            } else {
+                Some(oldest)
+            };
+            if let Some(id) = found {
+                return Some((id, queue));
+            }
+        }
+        queues.into_iter().find_map(|queue| Some((self.segs.oldest(queue)?, queue)))
+    }
+
+    /// A segment and the younger ones of its queue.
+    fn queue_from(&self, id: u32) -> impl Iterator<Item = u32> {
+        std::iter::successors(Some(id), |id| self.segs.after(*id))
     }
 
     /// A segment of which all items have ended or are flushed.
@@ -120,14 +136,37 @@ impl Partition {
         candidates.min_by_key(|(_, seg)| seg.live_bytes).map(|(id, _)| id)
     }
 
-    /// The segment that is missed least, taken out at once; its items are not looked at.
-    pub fn retire_coldest(&mut self, shared: &Shared) -> Option<Segment> {
+    /// The segment that is missed least, taken out at once; its items are not looked at. None also
+    /// if values come in everywhere and `spares` them.
+    pub fn retire_coldest(&mut self, shared: &Shared, spares: bool) -> Option<Segment> {
         self.drop_abandoned();
-        let id = self
-            .over_as_a_whole(shared)
-            .or_else(|| self.emptiest(shared, HOLLOW_PERCENT))
-            .or_else(|| self.coldest())?;
+        let over = self.over_as_a_whole(shared);
+        let hollow = |it: &mut Self| {
+            let id = it.emptiest(shared, HOLLOW_PERCENT)?;
+            if it.spares(id) { None } else { Some(id) }
+        };
+        let coldest = |it: &mut Self| it.coldest().filter(|id| !spares || !it.holds_incoming(*id));
+        let id = over.or_else(|| hollow(self)).or_else(|| coldest(self))?;
         self.retire(shared, id)
+    }
+
+    /// Whether a segment is better left alone because a value on its way in has pieces there.
+    fn holds_incoming(&self, id: u32) -> bool {
+        let is_here = |value: &Taking| value.pieces.iter().any(|place| place.segment() == id);
+        self.segs.get(id).is_some_and(|seg| seg.larges > 0)
+            && self.takings.iter().any(|value| value.is_spared() && is_here(value))
+    }
+
+    /// The same, if it was its turn to go. That counts as a move of what is there: who sends slowly
+    /// does not keep his room for ever.
+    fn spares(&mut self, id: u32) -> bool {
+        let spares = self.holds_incoming(id);
+        if spares {
+            let is_here = |value: &Taking| value.pieces.iter().any(|place| place.segment() == id);
+            let values = self.takings.iter_mut().filter(|value| is_here(value));
+            values.for_each(|value| value.moves += 1);
+        }
+        spares
     }
 
     /// Puts the coldest segment to another use at once.
@@ -137,20 +176,21 @@ impl Partition {
         (queue, class): (Queue, usize),
         order: u64,
     ) -> Option<u32> {
-        let data = self.retire_coldest(shared)?;
+        let data = self.retire_coldest(shared, false)?;
         let id = self.segs.open(data, (queue, class), order, self.now, None)?;
         let before = std::mem::replace(&mut self.open[queue as usize][class], id);
         self.seal(before);
         Some(id)
     }
 
-    fn coldest(&self) -> Option<u32> {
+    fn coldest(&mut self) -> Option<u32> {
         let (id, queue) = self.next_victim()?;
         if queue == Queue::Small {
             return Some(id);
         }
-        let oldest = std::iter::successors(Some(id), |id| self.segs.after(*id)).take(COLDEST_OF);
-        oldest.min_by_key(|id| self.segs.get(*id).map_or(0, |seg| seg.heat))
+        let heat = |id: &u32| self.segs.get(*id).map_or(0, |seg| seg.heat);
+        let free = self.queue_from(id).filter(|id| !self.holds_incoming(*id));
+        free.take(COLDEST_OF).min_by_key(heat).or(Some(id))
     }
 
     fn retire(&mut self, shared: &Shared, id: u32) -> Option<Segment> {
@@ -315,9 +355,8 @@ impl Partition {
         (taking, number): (usize, usize),
         rule: Rule,
     ) -> bool {
-        let value = &self.takings[taking];
-        let spared = value.moves < MOVES_PER_PIECE * value.pieces.len();
-        if rule == Rule::Merge || spared && rule != Rule::Drop {
+        let is_spared = self.takings[taking].is_spared();
+        if rule == Rule::Merge || is_spared && rule != Rule::Drop {
             let queue = self.queue_of(place);
             if let Some(moved) = self.relocate(shared, place, head, queue, rule) {
                 let value = &mut self.takings[taking];

@@ -27,6 +27,15 @@ pub enum Queue {
     Main,
 }
 
+impl Queue {
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Small => Self::Main,
+            Self::Main => Self::Small,
+        }
+    }
+}
+
 /// The chain of an item that ends at `end`.
 pub fn class_of(end: u32, now: Secs) -> usize {
     if end == NEVER {

@@ -7,6 +7,7 @@ use super::budget::Line;
 use super::partition::Partition;
 use super::record::{DEAD, NEVER};
 use super::room::Rule;
+use super::segments::Seg;
 use super::shared::Shared;
 use crate::clock::Secs;
 use std::sync::atomic::Ordering::Relaxed;
@@ -49,10 +50,21 @@ impl Partition {
             drop(self.empty(shared, id, Rule::Drop));
             worked = true;
         }
+        self.close_dead();
         worked = worked || self.sweep(shared);
         worked = worked || self.merge_calmly(shared);
         self.scrub(SCRUBS);
         worked | self.shrink_index(shared)
+    }
+
+    /// Segments that are being filled and hold nothing any more are free for others.
+    fn close_dead(&mut self) {
+        for id in self.open.into_iter().flatten().chain([self.merging]) {
+            let is_dead = |seg: &Seg| seg.is_held() && seg.written > 0 && seg.live_bytes == 0;
+            if self.segs.get(id).is_some_and(is_dead) {
+                drop(self.close(id));
+            }
+        }
     }
 
     /// The next segment that may hold something that is over.

@@ -21,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod diff;
 pub mod freeze;
 pub mod glibc;
 pub mod maps;
@@ -30,9 +31,11 @@ mod names;
 pub mod reach;
 pub mod refusal;
 pub mod report;
+pub mod runtimes;
 pub mod scene;
 pub mod take;
 pub mod target;
+pub mod verdict;
 mod types;
 
 pub use refusal::Refusal;

@@ -69,6 +69,12 @@ impl Module {
         found
     }
 
+    /// Where the section called `name` is loaded, if the file still names its sections.
+    #[must_use]
+    pub fn section(&self, opened: &Opened, name: &str) -> Option<Range<u64>> {
+        symbols::section(self, opened, name)
+    }
+
     /// The file whole, if it is the one that is mapped and not larger than `bytes_max`.
     #[must_use]
     pub fn contents(&self, opened: &Opened, bytes_max: u64) -> Option<Vec<u8>> {

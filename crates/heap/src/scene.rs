@@ -1,6 +1,6 @@
 //! What an examiner of an allocator or a runtime is given, and what it hands back.
 //!
-//! Each examiner is one function: it looks at the [`Scene`], returns None if what it knows is not
+//! Each examiner is one function: it looks at the [`Scene`], finds nothing if what it knows is not
 //! there, and never more than it read: a number that it cannot be sure of stays None, with a note.
 
 use std::ops::Range;
@@ -26,8 +26,8 @@ pub struct Scene<'a> {
     pub memory: &'a dyn Memory,
 }
 
-/// Looks for one allocator or runtime.
-pub type Examine = fn(&Scene<'_>) -> Option<Finding>;
+/// Looks for allocators or runtimes; finds nothing where what it knows is not there.
+pub type Examine = fn(&Scene<'_>) -> Vec<Finding>;
 
 /// What an examiner found.
 #[derive(Clone, Debug, Default)]

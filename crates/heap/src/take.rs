@@ -13,6 +13,7 @@ use crate::modules::Modules;
 use crate::report::{Identity, Method, Report, SCHEMA};
 use crate::scene::{Examine, Scene};
 use crate::target::Opened;
+use crate::{runtimes, verdict};
 
 mod account;
 mod choose;
@@ -55,7 +56,7 @@ impl Default for Options {
             headroom_bytes: None,
             cmdline: None,
             stall_max: STALL_MAX,
-            examiners: Vec::new(),
+            examiners: vec![runtimes::examine],
         }
     }
 }
@@ -115,7 +116,7 @@ pub fn take(
         let scene =
             Scene { target: opened, exe, mappings: &mappings, modules: &modules, memory: &live };
         progress(Step::Runtimes.into());
-        findings.extend(options.examiners.iter().filter_map(|examine| examine(&scene)));
+        findings.extend(options.examiners.iter().flat_map(|examine| examine(&scene)));
         findings.extend(heap::examine(&scene, progress));
     }
     progress(Step::Resident.into());
@@ -157,6 +158,7 @@ pub fn take(
         lost::add(&mut report, opened, options.max_pause_ms)?;
         report.method.duration_ms = millis(begun.elapsed());
     }
+    report.verdict = Some(verdict::judge(&report, None));
     Ok(report)
 }
 

@@ -1,8 +1,8 @@
 //! What a process can see of its own memory pressure without the agent: its cgroup, those above it,
 //! the node, and how long tasks wait for memory. Reads only; what a kernel lacks is None.
 //!
-//! Input: `/proc/self/{cgroup,mountinfo}` once, then `memory.stat`, usage, limits, pressure files
-//! and `/proc/meminfo`. It sees no trend and no neighbours, so it comes later than the agent: a
+//! Input: `/proc/self/{cgroup,mountinfo}` once, then `memory.stat`, limits, pressure files and
+//! `/proc/meminfo`. Held is what reclaim cannot drop: the anonymous lists and what the kernel keeps. It sees no trend and no neighbours, so it comes later than the agent: a
 //! fallback.
 
 #[doc(hidden)]
@@ -13,7 +13,7 @@ use crate::units::Bytes;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use text::{Psi, keyed, meminfo, mounts, own_paths, psi};
+use text::{Psi, meminfo, mounts, own_paths, psi};
 
 /// Cgroups are seldom nested deeper. More are not read.
 const DEPTH_MAX: usize = 32;
@@ -21,6 +21,10 @@ const DEPTH_MAX: usize = 32;
 /// `memory.stat` has 4 KiB; mountinfo of a node with thousands of containers some megabytes.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 const MOUNTINFO_BYTES_MAX: u64 = 16 << 20;
+
+/// Version 1 cannot tell the kernel's caches from the rest of kernel memory, so no more than this
+/// share of a limit is counted: one in so many.
+const KERNEL_SHARE: u64 = 8;
 
 /// Time in which what is missing should be given back.
 pub const DEADLINE: Duration = Duration::from_secs(2);
@@ -116,6 +120,12 @@ pub struct Judged {
 }
 
 impl Reading {
+    /// The bound that is nearest.
+    #[must_use]
+    pub fn tightest(&self) -> Option<Room> {
+        [self.cgroup, self.node].into_iter().flatten().min_by_key(Room::headroom)
+    }
+
     /// Judges by what is left below the nearest limit and by who waits. The node's waiting counts
     /// only while the node is short: whoever waits may do so at a limit of its own. Pure.
     #[must_use]
@@ -205,6 +215,18 @@ impl Own {
         }
     }
 
+    /// The smallest limit of the cgroup and those above it.
+    #[must_use]
+    pub fn limit(&self) -> Option<Bytes> {
+        self.dirs.iter().filter_map(|(version, dir)| limit(*version, dir)).min()
+    }
+
+    /// All memory of the node.
+    #[must_use]
+    pub fn node_bytes(&self) -> Option<Bytes> {
+        self.node().map(|room| room.limit_bytes)
+    }
+
     fn node(&self) -> Option<Room> {
         let text = read_bounded(&self.proc.join("meminfo"), FILE_BYTES_MAX)?;
         let limit_bytes = meminfo(&text, "MemTotal:")?;
@@ -223,30 +245,31 @@ fn upwards(path: &str, mount: &text::Mount) -> Vec<PathBuf> {
     above.take(DEPTH_MAX).map(Path::to_owned).collect()
 }
 
+fn number(dir: &Path, name: &str) -> Option<Bytes> {
+    read_bounded(&dir.join(name), FILE_BYTES_MAX)?.trim().parse().ok().map(Bytes)
+}
+
 /// None: no limit here, or nothing to read.
-fn room(version: Version, dir: &Path) -> Option<Room> {
-    let read = |name: &str| read_bounded(&dir.join(name), FILE_BYTES_MAX);
-    let number = |name: &str| read(name)?.trim().parse().ok().map(Bytes);
-    let (limit_bytes, used) = match version {
+fn limit(version: Version, dir: &Path) -> Option<Bytes> {
+    match version {
         // No limit is the largest multiple of a page that a signed number holds.
-        Version::V1 => (
-            number("memory.limit_in_bytes").filter(|limit| limit.0 < 1 << 62)?,
-            number("memory.usage_in_bytes")?,
-        ),
+        Version::V1 => number(dir, "memory.limit_in_bytes").filter(|limit| limit.0 < 1 << 62),
         // Above `high` all is slowed down until it is of no use; "max" is no number.
-        Version::V2 => (
-            [number("memory.max"), number("memory.high")].into_iter().flatten().min()?,
-            number("memory.current")?,
-        ),
+        Version::V2 => ["memory.max", "memory.high"].iter().filter_map(|f| number(dir, f)).min(),
+    }
+}
+
+fn room(version: Version, dir: &Path) -> Option<Room> {
+    let limit_bytes = limit(version, dir)?;
+    let stat = read_bounded(&dir.join("memory.stat"), FILE_BYTES_MAX)?;
+    let held_bytes = match version {
+        Version::V1 => {
+            let kernel = number(dir, "memory.kmem.usage_in_bytes").unwrap_or(Bytes::ZERO);
+            text::held_v1(&stat)?.saturating_add(kernel.min(Bytes(limit_bytes.0 / KERNEL_SHARE)))
+        }
+        Version::V2 => text::held_v2(&stat)?,
     };
-    let stat = read("memory.stat")?;
-    let droppable = match version {
-        Version::V1 => ["total_active_file", "total_inactive_file"].as_slice(),
-        Version::V2 => &["active_file", "inactive_file", "slab_reclaimable"],
-    };
-    let droppable = droppable.iter().filter_map(|key| keyed(&stat, key));
-    let droppable = droppable.fold(Bytes::ZERO, Bytes::saturating_add);
-    Some(Room { limit_bytes, held_bytes: used.saturating_sub(droppable) })
+    Some(Room { limit_bytes, held_bytes })
 }
 
 /// A whole file of at most `max` bytes; None: it cannot be read, or is longer.

@@ -29,7 +29,7 @@ const USAGE: &str = "cargo xtask bench cache [--quick] [--only speed|size|give-b
     [--ours PATH] [--memcached PATH]… [--valkey PATH]… [--redis PATH]… [--alone]
 Peers given by path stand beside Debian's memcached and redis; --alone leaves those out.";
 
-const PEERS: &[Tool] = &[
+pub const PEERS: &[Tool] = &[
     Tool { program: "memcached", package: "memcached", why: "a peer in the table" },
     Tool { program: "redis-server", package: "redis-server", why: "a peer in the table" },
 ];

@@ -60,16 +60,25 @@ impl Agent {
 
     /// Readings of processes taken since it started, as it counts them itself.
     pub fn readings(&self) -> f64 {
-        let metrics = get(ADDRESS, "/metrics").unwrap_or_default();
-        let own = "plimsoll_samples_total{source=\"process\"} ";
-        let count = metrics.lines().find_map(|line| line.strip_prefix(own));
-        count.and_then(|n| n.trim().parse().ok()).unwrap_or(f64::NAN)
+        samples("process").unwrap_or(f64::NAN)
+    }
+
+    /// Looks at all processes at once by BPF. None until there was one: no such line.
+    pub fn looks(&self) -> f64 {
+        samples("screening_look").unwrap_or(0.0)
     }
 
     /// Share of one core used: the median over stretches of `each`.
     pub fn share(&self, stretches: usize, each: Duration) -> f64 {
         share(self.pid(), stretches, each)
     }
+}
+
+/// One line of the agent's `plimsoll_samples_total`.
+fn samples(source: &str) -> Option<f64> {
+    let metrics = get(ADDRESS, "/metrics").unwrap_or_default();
+    let own = format!("plimsoll_samples_total{{source=\"{source}\"}} ");
+    metrics.lines().find_map(|line| line.strip_prefix(&own))?.trim().parse().ok()
 }
 
 impl Drop for Agent {

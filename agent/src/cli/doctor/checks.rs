@@ -9,12 +9,14 @@ const FDS_BESIDE: u64 = 256;
 const STATE_FREE_MIN: Bytes = Bytes::mib(64);
 
 /// Source: linux/capability.h; what the agent does with each.
-const CAPABILITIES: [(u32, &str); 5] = [
+const CAPABILITIES: [(u32, &str); 7] = [
     (2, "DAC_READ_SEARCH"),
     (12, "NET_ADMIN"),
     (19, "SYS_PTRACE"),
     (24, "SYS_RESOURCE"),
     (34, "SYSLOG"),
+    (38, "PERFMON"),
+    (39, "BPF"),
 ];
 
 /// All checks, in the order in which they are shown.
@@ -53,6 +55,7 @@ pub(super) fn all(facts: &Facts) -> Vec<Check> {
             "says who was killed and in which cgroup; without it only that some kill happened",
             "give CAP_SYSLOG",
         ),
+        bpf(facts),
         descriptors(facts),
         state_dir(facts.state_dir.as_ref()),
         port(facts),
@@ -81,6 +84,19 @@ fn seen(
     match seen {
         Ok(what) => good(name, what, why),
         Err(reason) => good(name, reason, why).but(Level::Warn, remedy),
+    }
+}
+
+/// Without BPF nothing is missing as long as the log can be read.
+fn bpf(facts: &Facts) -> Check {
+    let why = "names victim, memory cgroup and limit of an OOM kill even where no log can be read";
+    match (&facts.bpf, &facts.oom_log) {
+        (Ok(what), _) => good("BPF", what, why),
+        (Err(reason), Ok(_)) => good("BPF", format!("not used: {reason}"), why),
+        (Err(reason), Err(_)) => good("BPF", reason, why).but(
+            Level::Warn,
+            "give CAP_BPF and CAP_PERFMON; needs Linux 5.8 or newer with type information (BTF)",
+        ),
     }
 }
 

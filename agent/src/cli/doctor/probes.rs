@@ -1,7 +1,8 @@
-//! The five probes that are the sources' own business.
+//! The six probes that are the sources' own business.
 //!
 //! Each answers in words what it sees, or why it sees nothing.
 
+use crate::sources::bpf::OomMarks;
 use crate::sources::cgroup::Layout;
 use crate::sources::connector::Connector;
 use crate::sources::oom::OomLog;
@@ -23,6 +24,11 @@ pub(super) fn connector() -> Seen {
 /// Where OOM kills can be read.
 pub(super) fn oom_log(roots: &Roots) -> Seen {
     OomLog::open(roots).map(|log| log.how().into()).map_err(|why| why.to_string())
+}
+
+/// Whether programs may be loaded into the kernel, and what they would tell.
+pub(super) fn bpf() -> Seen {
+    OomMarks::open().map(|marks| marks.describe())
 }
 
 /// Whether the kernel says by itself when memory gets short.

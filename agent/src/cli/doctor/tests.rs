@@ -15,6 +15,7 @@ fn healthy() -> Facts {
         others_memory: Others { readable: 9, ..Others::default() },
         connector: Ok("permitted".into()),
         oom_log: Ok("/dev/kmsg".into()),
+        bpf: Ok("victim, killer, memory cgroup and limit of each OOM kill, by tp_btf".into()),
         nofile_soft: Some(1024),
         nofile_hard: Some(524_288),
         state_dir: Some(StateDir {
@@ -50,6 +51,7 @@ fn an_unprivileged_container_is_told_what_would_give_more() {
         others_memory: Others { denied: 3, readable: 1, absent: 0 },
         connector: Err("not permitted".into()),
         oom_log: Err("neither /dev/kmsg nor syslog(2)".into()),
+        bpf: Err("lacks CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN)".into()),
         nofile_hard: Some(100),
         state_dir: None,
         capabilities: Some(0),
@@ -111,5 +113,5 @@ fn a_bad_configuration_is_one_failed_check_among_the_others() {
     assert_eq!(told["checks"][0]["level"], "fail");
     let what = told["checks"][0]["what"].as_str().unwrap();
     assert!(what.contains("p.toml:1:1: nonsense") && what.contains("p.toml:3:10: http.listen"));
-    assert_eq!(told["checks"].as_array().unwrap().len(), 14);
+    assert_eq!(told["checks"].as_array().unwrap().len(), 15);
 }

@@ -63,6 +63,29 @@ fn nothing_is_said_while_there_is_room_and_nothing_kept_of_scopes_without_subscr
 }
 
 #[test]
+fn what_a_subscriber_takes_is_no_shortage_and_its_forecast_neither() {
+    let fills = |is_subscribers: bool| {
+        let mut engine = engine();
+        joined(&mut engine, 1, "/pod/cache", 500);
+        let mut said = Vec::new();
+        for n in 0..30_u64 {
+            let reading = Reading {
+                limit: LIMIT,
+                headroom: Bytes::mib(900 - 15 * n),
+                held: if is_subscribers { Bytes::mib(15 * n) } else { Bytes::ZERO },
+                eta: Some(Eta { p10: 4.0, p50: 5.0, p90: 6.0 }).filter(|_| n > 10),
+                ..Reading::default()
+            };
+            let now = Stamp(100 * i64::try_from(n).unwrap());
+            said.extend(engine.observe(&scope("/pod"), reading, now));
+        }
+        said.iter().map(|say| say.word.level).max()
+    };
+    assert_eq!(fills(true), None, "150 MiB/s, and 465 MiB are left");
+    assert_eq!(fills(false), Some(Level::Critical));
+}
+
+#[test]
 fn an_ask_is_not_repeated_while_it_is_open_nor_before_what_was_freed_shows() {
     let mut engine = engine();
     let id = joined(&mut engine, 1, "/pod/cache", 500);

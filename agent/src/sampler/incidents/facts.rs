@@ -48,6 +48,8 @@ pub(super) fn draft(
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         kind: kind_of(kill, &victim),
         seen_by: seen_by(kill),
+        heard_by: log
+            .map_or_else(Vec::new, |log| log.heard_by.iter().map(ToString::to_string).collect()),
         constraint: constraint(kill),
         victims_left_out: u32::try_from(kill.count.saturating_sub(1)).unwrap_or(u32::MAX),
         killer: log
@@ -189,8 +191,14 @@ fn seen_by(kill: &Kill<'_>) -> SeenBy {
     match kill.log {
         None => SeenBy::Counters,
         Some(log) if log.before_start => SeenBy::KernelLogLater,
+        Some(log) if is_by_bpf_alone(log) => SeenBy::Bpf,
         Some(_) => SeenBy::KernelLog,
     }
+}
+
+fn is_by_bpf_alone(log: &oom::OomKill) -> bool {
+    !log.heard_by.is_empty()
+        && log.heard_by.iter().all(|way| matches!(*way, "tp_btf" | "tracepoint"))
 }
 
 fn constraint(kill: &Kill<'_>) -> ConstraintView {
@@ -212,6 +220,11 @@ fn notes(kill: &Kill<'_>, is_unknown: bool) -> Vec<String> {
              were in the cgroup is not known."
                 .to_owned(),
         ),
+        SeenBy::Bpf => notes.push(
+            "Heard of by BPF: there is no task dump, and the parts of the victim's memory lack \
+             what each CPU had not yet added up."
+                .to_owned(),
+        ),
         SeenBy::Counters => notes.push(
             "Only counters told of this kill. Victim, killer and task dump stand in the kernel's \
              log, which the agent may not read (capability SYSLOG)."
@@ -221,7 +234,8 @@ fn notes(kill: &Kill<'_>, is_unknown: bool) -> Vec<String> {
     if is_unknown {
         notes.push("The victim was not watched: it ended before it was first read.".to_owned());
     }
-    if kill.log.is_some_and(|log| log.tasks.is_empty() && !log.group) {
+    let by_bpf = seen_by(kill) == SeenBy::Bpf;
+    if kill.log.is_some_and(|log| log.tasks.is_empty() && !log.group) && !by_bpf {
         notes.push("The kernel printed no task dump: it limits its rate (10 in 5 s).".to_owned());
     }
     notes

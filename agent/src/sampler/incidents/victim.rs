@@ -62,10 +62,22 @@ pub(super) fn victim_of(
         },
         by_group: log.is_some_and(|log| log.group),
         inferred: log.is_none(),
-        age_s: facts.map(|facts| at.since(facts.started_at).as_secs_f64()),
+        start_time: log.and_then(|log| log.start_time),
+        memcg_id: log.and_then(|log| log.memcg_id),
+        age_s: started_at(state, kill, facts).map(|started| at.since(started).as_secs_f64()),
         cgroup,
     };
     (victim, death)
+}
+
+/// As the agent read it, else as the kernel said at the kill.
+fn started_at(state: &State, kill: &Kill<'_>, facts: Option<&Death>) -> Option<Stamp> {
+    let told = || {
+        let log = kill.log?;
+        let id = ProcessId { pid: log.victim_pid, start_time: log.start_time? };
+        Some(state.started_at(id))
+    };
+    facts.map(|facts| facts.started_at).or_else(told)
 }
 
 fn owner_name(state: &State, path: &str) -> String {
@@ -108,7 +120,10 @@ fn known(state: &State, pid: u32, kill: &Kill<'_>, now: Stamp) -> Option<Death> 
             split,
         })
     };
-    dead().or_else(living).or_else(former)
+    // The kernel may have told which of the pid's processes it was.
+    let start_time = kill.log.and_then(|log| log.start_time);
+    let is_it = |death: &Death| start_time.is_none_or(|start| start == death.id.start_time);
+    dead().filter(is_it).or_else(|| living().filter(is_it)).or_else(former)
 }
 
 /// The last process of that pid that the history on disk had.

@@ -41,6 +41,12 @@ pub struct OomKill {
     pub tasks: Vec<TaskDump>,
     /// How many tasks the kernel listed beyond those.
     pub tasks_left_out: u32,
+    /// Clock ticks after boot at which the victim's process started. No log says it.
+    pub start_time: Option<u64>,
+    /// The inode of the directory of `memcg`. No log says it.
+    pub memcg_id: Option<u64>,
+    /// By which ways it was heard of. Empty as it comes out of a log.
+    pub heard_by: Vec<&'static str>,
 }
 
 /// What the allocation that failed was bound to. Source: `oom_constraint_text` in mm/oom_kill.c.

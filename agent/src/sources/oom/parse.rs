@@ -250,6 +250,9 @@ fn compose(killed: Killed, at: Stamp, summary: Option<Summary>, dump: Dump) -> O
         oom_score_adj: killed.oom_score_adj,
         tasks: dump.tasks,
         tasks_left_out: dump.tasks_left_out,
+        start_time: None,
+        memcg_id: None,
+        heard_by: Vec::new(),
     }
 }
 

@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::control::ladder::Ladder;
-use crate::control::own::{Reading, Room};
 use crate::control::sense::{Marks, Sense};
+use plimsoll_pressure::own::{Reading, Room};
 use proptest::prelude::*;
 
 const TICK: Duration = Duration::from_millis(20);
@@ -49,7 +49,8 @@ impl World {
 
     /// One reading, one decision; then sets come in at `rate` until the next.
     fn tick(&mut self, rate: Bytes) {
-        let room = Room { limit_bytes: self.limit, held_bytes: self.held() };
+        let bytes = plimsoll_pressure::Bytes;
+        let room = Room { limit_bytes: bytes(self.limit), held_bytes: bytes(self.held()) };
         let reading = Reading { cgroup: Some(room), ..Reading::default() };
         let sensed = self.sense.take(self.now, &reading, self.used);
         let word = self.policy.word(self.now);

@@ -4,12 +4,16 @@
 //! an error among them stands behind what was answered already; on a line that is here as a whole
 //! it stands alone.
 
+use crate::protocol::ahead::Lookout;
 use crate::protocol::number;
 use crate::protocol::turn::{Saw, Turn, line, number as append};
 use crate::stats::Did;
 use crate::store::{Expires, KEY_BYTES_MAX};
 
 const TOO_LONG: &[u8] = crate::protocol::turn::BAD_FORMAT;
+
+/// There are more answers than may wait to be written.
+const NO_ROOM: &[u8] = b"SERVER_ERROR out of memory writing get response";
 
 /// What is done with each key of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,8 +106,11 @@ pub(in crate::protocol) fn piece(
     input: &[u8],
     room: usize,
 ) -> Piece {
-    let mut taken = 0;
+    let (mut taken, mut answers, begun) = (0, 0, turn.out.len());
+    let most = turn.context.settings.answers_max().unwrap_or(usize::MAX);
+    let mut lookout = Lookout::default();
     loop {
+        lookout.look_at_keys(&turn.context.store, input, taken);
         let rest = &input[taken..];
         let Some(end) = memchr::memchr3(b' ', b'\n', 0, rest) else {
             if rest.len() > KEY_BYTES_MAX + 1 {
@@ -119,6 +126,13 @@ pub(in crate::protocol) fn piece(
         taken += end + 1;
         if key.len() > KEY_BYTES_MAX {
             turn.insist(TOO_LONG);
+            return Piece::End { taken, rest: by != b'\n' };
+        }
+        answers += usize::from(!key.is_empty());
+        if answers > most {
+            turn.context.counters.response_obj_oom.add(1);
+            turn.out.truncate(begun);
+            turn.insist(NO_ROOM);
             return Piece::End { taken, rest: by != b'\n' };
         }
         if !key.is_empty() {

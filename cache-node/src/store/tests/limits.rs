@@ -176,6 +176,66 @@ fn a_large_value_is_taken_by_a_full_store_also_while_others_hold_its_partitions(
     store.check();
 }
 
+/// Connections whose buffers are charged to a full cache, while large values come in slowly.
+#[test]
+fn large_values_that_come_in_pieces_outlast_what_is_given_back_meanwhile() {
+    let params = Params {
+        limit_bytes: 48 << 20,
+        reserve_bytes: 48 << 20,
+        item_bytes_max: 1 << 20,
+        partitions: 8,
+        evicts: true,
+    };
+    let store = Store::new(params).unwrap();
+    fill(&store, 100_000, 500);
+    let stretch = vec![7; 16 << 10];
+    let mut random = 1_u64;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) as usize % below
+    };
+    let (mut refused, mut stored) = (0, 0);
+    let mut incoming: Vec<Option<(u32, Upload, usize)>> = (0..8).map(|_| None).collect();
+    let mut charges = std::collections::VecDeque::new();
+    for number in 0..60_000 {
+        let at = next(incoming.len());
+        match incoming[at].take() {
+            None => {
+                let len = (200 << 10) + next(800 << 10);
+                let upload = store.upload(&key(number), len).unwrap();
+                incoming[at] = Some((number, upload, len));
+            }
+            Some((number, upload, 0)) => {
+                let data = Data::Uploaded(upload);
+                let new = New { flags: 0, expires: Expires::Never, data, cas: None };
+                let done = store.lock(&key(number)).put(new, 10);
+                (stored, refused) = (stored + 1, refused + usize::from(done.is_err()));
+            }
+            Some((number, mut upload, left)) => {
+                let now = left.min(stretch.len());
+                match upload.push(&store, &stretch[..now]) {
+                    Ok(()) => incoming[at] = Some((number, upload, left - now)),
+                    Err(_) => refused += 1,
+                }
+            }
+        }
+        if next(4) == 0 {
+            charges.push_back(store.charge(64 << 10).unwrap());
+        }
+        if charges.len() > 64 {
+            charges.pop_front();
+        }
+        if next(32) == 0 {
+            store.give_back();
+            store.maintain(10);
+        }
+    }
+    assert!(stored + refused > 1_000, "{stored} {refused}");
+    assert_eq!(refused, 0, "of {stored}: {:?}", store.totals());
+    drop(incoming);
+    store.check();
+}
+
 #[test]
 fn an_upload_that_is_dropped_or_too_slow_leaves_nothing() {
     let store = store(64 * SEGMENT);

@@ -4,6 +4,7 @@
 //! whose inode) is not the module's, and tables above a bound.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use object::LittleEndian as Le;
@@ -69,6 +70,24 @@ fn show(module: &Module, symbol: &Sym64<Le>, strings: &[u8], visit: &mut dyn FnM
     let bias = if is_thread_local { 0 } else { module.bias };
     let address = bias.wrapping_add(symbol.st_value.get(Le));
     visit(name, Symbol { address, bytes: symbol.st_size.get(Le), is_thread_local });
+}
+
+/// Where the section of that name is loaded.
+pub(super) fn section(module: &Module, opened: &Opened, name: &str) -> Option<Range<u64>> {
+    let file = open(module, opened)?;
+    let mut head = [0; size_of::<FileHeader64<Le>>()];
+    file.read_exact_at(&mut head, 0).ok()?;
+    let (header, _) = pod::from_bytes::<FileHeader64<Le>>(&head).ok()?;
+    let sections = sections(&file)?;
+    let names = contents(&file, sections.get(usize::from(header.e_shstrndx.get(Le)))?)?;
+    let is_named = |section: &&SectionHeader64<Le>| {
+        let rest = names.get(section.sh_name.get(Le) as usize..).unwrap_or_default();
+        rest.split(|&byte| byte == 0).next() == Some(name.as_bytes())
+    };
+    let section = sections.iter().find(is_named)?;
+    let start = section.sh_addr.get(Le);
+    let start = module.bias.wrapping_add(Some(start).filter(|&start| start != 0)?);
+    Some(start..start.checked_add(section.sh_size.get(Le))?)
 }
 
 /// The module's file, as the target sees it.

@@ -28,8 +28,13 @@ const MEMINFO: &str = "MemTotal:       4194304 kB\nMemFree: 1 kB\nMemAvailable: 
 
 #[test]
 fn on_v2_the_tightest_ancestor_counts_without_what_the_kernel_can_drop() {
-    let stat = format!("anon 1\nactive_file {MIB}\ninactive_file {MIB}\nslab_reclaimable {MIB}\n");
-    let (current, max) = (format!("{}\n", 90 * MIB), format!("{}\n", 100 * MIB));
+    let stat = format!(
+        "anon 1\nactive_file {MIB}\nactive_anon {}\ninactive_anon {MIB}\nkernel {}\n\
+         slab_reclaimable {MIB}\nsock {MIB}\nunevictable {MIB}\n",
+        80 * MIB,
+        5 * MIB
+    );
+    let max = format!("{}\n", 100 * MIB);
     let psi = "some avg10=31.00 avg60=0.00 avg300=0.00 total=1\nfull avg10=0.50 total=1\n";
     let (_dir, own) = tree(
         "0::/pod/app\n",
@@ -37,12 +42,10 @@ fn on_v2_the_tightest_ancestor_counts_without_what_the_kernel_can_drop() {
         &[
             ("mount/pod/app/memory.max", "max\n"),
             ("mount/pod/app/memory.high", "1073741824\n"),
-            ("mount/pod/app/memory.current", "1000\n"),
-            ("mount/pod/app/memory.stat", ""),
+            ("mount/pod/app/memory.stat", "active_anon 1000\ninactive_anon 0\n"),
             ("mount/pod/app/memory.pressure", psi),
             ("mount/pod/app/cgroup.events", "populated 1\n"),
             ("mount/pod/memory.max", &max),
-            ("mount/pod/memory.current", &current),
             ("mount/pod/memory.stat", &stat),
             ("proc/meminfo", MEMINFO),
         ],
@@ -51,7 +54,8 @@ fn on_v2_the_tightest_ancestor_counts_without_what_the_kernel_can_drop() {
     let room = Room { limit_bytes: Bytes::mib(100), held_bytes: Bytes::mib(87) };
     assert_eq!(reading.cgroup, Some(room));
     assert_eq!(reading.node.unwrap().headroom(), Bytes::mib(2048));
-    let psi = Psi { some_avg10: 31.0, full_avg10: Some(0.5) };
+    let some_total = Some(Duration::from_micros(1));
+    let psi = Psi { some_avg10: 31.0, full_avg10: Some(0.5), some_total };
     assert_eq!((reading.cgroup_psi, reading.node_psi), (Some(psi), None));
     let judged = reading.judge(&own.thresholds);
     assert_eq!((judged.level, judged.cause.as_str()), (Level::Medium, "own_psi"));
@@ -63,16 +67,18 @@ fn on_v1_no_limit_is_none_and_a_container_sees_its_own_at_the_top_of_the_mount()
     let mount = "36 31 0:32 /docker/1f POINT ro shared:9 - cgroup cgroup rw,memory\n\
                  41 31 0:38 / POINT/unified rw - cgroup2 cgroup2 rw\n";
     let files = |limit| {
-        let usage = ("mount/memory.usage_in_bytes", "104857600\n");
-        let stat = ("mount/memory.stat", "total_active_file 1048576\ntotal_inactive_file 0\n");
+        let kernel = ("mount/memory.kmem.usage_in_bytes", "1048576\n");
+        let stat = "inactive_anon 7\ntotal_active_anon 102760448\ntotal_inactive_anon 0\n";
+        let stat = ("mount/memory.stat", stat);
         // The root's waiting is that of the node.
         let root = ("mount/unified/memory.pressure", "some avg10=99.00 total=1\n");
-        [("mount/memory.limit_in_bytes", limit), usage, stat, root]
+        [("mount/memory.limit_in_bytes", limit), kernel, stat, root]
     };
     let cgroup = "4:cpu,memory:/docker/1f\n0::/\n";
     let (_dir, own) = tree(cgroup, mount, &files("106954752\n"));
     let room = own.read().cgroup.unwrap();
     assert_eq!((room.limit_bytes, room.headroom()), (Bytes::mib(102), Bytes::mib(3)));
+    assert_eq!((own.limit(), own.read().tightest()), (Some(Bytes::mib(102)), Some(room)));
     let judged = own.read().judge(&own.thresholds);
     assert_eq!((judged.level, judged.cause.as_str()), (Level::Critical, "own_cgroup"));
     // A tenth of the limit and a quarter of that, less what is left.
@@ -92,7 +98,7 @@ fn a_kernel_that_shows_nothing_is_no_pressure() {
 
 #[test]
 fn others_waiting_counts_only_while_the_node_is_short() {
-    let psi = Some(Psi { some_avg10: 90.0, full_avg10: Some(80.0) });
+    let psi = Some(Psi { some_avg10: 90.0, full_avg10: Some(80.0), some_total: None });
     let node = |held| Some(Room { limit_bytes: Bytes::mib(1000), held_bytes: Bytes::mib(held) });
     let judge = |held| {
         let reading = Reading { node: node(held), node_psi: psi, ..Reading::default() };

@@ -3,6 +3,7 @@
 
 use crate::units::Bytes;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A mounted hierarchy that can hold the memory controller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,11 +14,13 @@ pub struct Mount {
     pub point: PathBuf,
 }
 
-/// Share of the last ten seconds in which tasks waited for memory. Units: percent.
+/// How long tasks waited for memory. Units: percent of the last ten seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Psi {
     pub some_avg10: f64,
     pub full_avg10: Option<f64>,
+    /// Time in which some task waited, since boot.
+    pub some_total: Option<Duration>,
 }
 
 /// The paths in v1's memory hierarchy and in the unified one, of `/proc/PID/cgroup`.
@@ -67,6 +70,23 @@ pub fn keyed(text: &str, key: &str) -> Option<Bytes> {
     text.lines().find_map(number).map(Bytes)
 }
 
+/// What reclaim cannot drop of a cgroup of version 1 and those below it: anonymous memory and what
+/// is locked. `memory.usage_in_bytes` lags behind it and counts the page cache.
+pub fn held_v1(stat: &str) -> Option<Bytes> {
+    let anonymous =
+        keyed(stat, "total_active_anon")?.saturating_add(keyed(stat, "total_inactive_anon")?);
+    Some(anonymous.saturating_add(keyed(stat, "total_unevictable").unwrap_or(Bytes::ZERO)))
+}
+
+/// The same of version 2, and what the kernel keeps on behalf of it. Sockets' buffers count.
+pub fn held_v2(stat: &str) -> Option<Bytes> {
+    let number = |key| keyed(stat, key).unwrap_or(Bytes::ZERO);
+    let anonymous = keyed(stat, "active_anon")?.saturating_add(keyed(stat, "inactive_anon")?);
+    let kernel = number("kernel").saturating_sub(number("slab_reclaimable"));
+    let beside = number("unevictable").saturating_add(number("sock"));
+    Some(anonymous.saturating_add(kernel).saturating_add(beside))
+}
+
 /// A value of `/proc/meminfo`, whose kB are 1024 bytes.
 pub fn meminfo(text: &str, key: &str) -> Option<Bytes> {
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
@@ -80,5 +100,11 @@ pub fn psi(text: &str) -> Option<Psi> {
         let value = line.split(' ').find_map(|field| field.strip_prefix("avg10="))?;
         value.parse().ok().filter(|value: &f64| (0.0..=100.0).contains(value))
     };
-    Some(Psi { some_avg10: avg10("some ")?, full_avg10: avg10("full ") })
+    let some = text.lines().find(|line| line.starts_with("some "))?;
+    let total = some.split(' ').find_map(|field| field.strip_prefix("total="));
+    Some(Psi {
+        some_avg10: avg10("some ")?,
+        full_avg10: avg10("full "),
+        some_total: total.and_then(|us| us.trim().parse().ok()).map(Duration::from_micros),
+    })
 }

@@ -35,31 +35,73 @@ pub enum BindError {
 pub struct Listener {
     pub socket: UnixListener,
     path: PathBuf,
+    mode: u32,
+    gid: Option<u32>,
     /// Device and inode, by which it is known whether the socket there is still this one.
     file: (u64, u64),
-    _lock: File,
+    lock: File,
 }
 
 impl Listener {
     pub fn bind(path: &Path, mode: u32, gid: Option<u32>) -> Result<Self, BindError> {
-        let of = |what: io::Error| BindError::Io { path: path.to_owned(), what };
-        if let Some(dir) = path.parent().filter(|dir| !dir.exists()) {
-            make(dir).map_err(|what| BindError::Io { path: dir.to_owned(), what })?;
+        let lock = take(path)?;
+        let (socket, file) = listen(path, mode, gid)?;
+        Ok(Self { socket, path: path.to_owned(), mode, gid, file, lock })
+    }
+
+    /// Listens at its place again after somebody removed the socket there. What has connected
+    /// stays; what stands there now and lives is left alone.
+    pub fn renew(&mut self) -> Result<(), BindError> {
+        // With the directory the lock may be gone as well; then it is a new one that counts.
+        if self.is_lock_in_place() {
+            remove_dead(&self.path)?;
+        } else {
+            self.lock = take(&self.path)?;
         }
-        let lock = lock(path)?;
-        remove_dead(path)?;
-        let fd = socket().map_err(|errno| of(errno.into()))?;
-        let bound = bind(&fd, path, mode, gid).and_then(|()| std::fs::metadata(path));
-        let meta = bound.map_err(of)?;
-        let file = (meta.dev(), meta.ino());
-        Ok(Self { socket: UnixListener::from(fd), path: path.to_owned(), file, _lock: lock })
+        (self.socket, self.file) = listen(&self.path, self.mode, self.gid)?;
+        Ok(())
+    }
+
+    fn is_lock_in_place(&self) -> bool {
+        let file = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+        let there = std::fs::metadata(lock_path(&self.path)).ok().map(file);
+        there.is_some() && there == self.lock.metadata().ok().map(file)
+    }
+}
+
+/// Makes the directory, takes the lock, and clears the place of what is dead.
+fn take(path: &Path) -> Result<File, BindError> {
+    if let Some(dir) = path.parent().filter(|dir| !dir.exists()) {
+        make(dir).map_err(|what| BindError::Io { path: dir.to_owned(), what })?;
+    }
+    let lock = lock(path)?;
+    remove_dead(path)?;
+    Ok(lock)
+}
+
+fn listen(
+    path: &Path,
+    mode: u32,
+    gid: Option<u32>,
+) -> Result<(UnixListener, (u64, u64)), BindError> {
+    let of = |what: io::Error| BindError::Io { path: path.to_owned(), what };
+    let fd = socket().map_err(|errno| of(errno.into()))?;
+    let bound = bind(&fd, path, mode, gid).and_then(|()| std::fs::metadata(path));
+    let meta = bound.map_err(of)?;
+    Ok((UnixListener::from(fd), (meta.dev(), meta.ino())))
+}
+
+impl Listener {
+    /// Whether newcomers still find this one at its place.
+    pub fn is_in_place(&self) -> bool {
+        let is_ours = |meta: std::fs::Metadata| (meta.dev(), meta.ino()) == self.file;
+        std::fs::metadata(&self.path).is_ok_and(is_ours)
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let is_ours = |meta: std::fs::Metadata| (meta.dev(), meta.ino()) == self.file;
-        if std::fs::metadata(&self.path).is_ok_and(is_ours) {
+        if self.is_in_place() {
             // Should it fail, the next agent finds a socket that does not answer.
             let _ = std::fs::remove_file(&self.path);
         }
@@ -90,9 +132,7 @@ fn bind(fd: &OwnedFd, path: &Path, mode: u32, gid: Option<u32>) -> io::Result<()
 /// Held for as long as the socket is; the file stays, because removing it would free the lock of
 /// one who has it open.
 fn lock(path: &Path) -> Result<File, BindError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let lock_path = PathBuf::from(name);
+    let lock_path = lock_path(path);
     let of = |what: io::Error| BindError::Io { path: lock_path.clone(), what };
     let mut options = File::options();
     // Who may open it may lock it, and keep the next agent out.
@@ -104,6 +144,12 @@ fn lock(path: &Path) -> Result<File, BindError> {
         Err(Errno::WOULDBLOCK) => Err(BindError::Answered(path.to_owned())),
         Err(errno) => Err(of(errno.into())),
     }
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
 }
 
 /// Removes a socket to which nobody listens.

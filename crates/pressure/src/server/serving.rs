@@ -21,6 +21,10 @@ const TICK: Duration = Duration::from_millis(250);
 /// After a failure to take a connection: too many open files, mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often is looked whether the socket is still in its place, and whether it can be put back:
+/// those who clean up in /run remove what is old.
+const PLACE_EVERY: Duration = Duration::from_secs(1);
+
 const READ_BYTES: usize = 4096;
 
 /// What the kernel holds for a peer that does not read; it takes twice as much.
@@ -34,24 +38,19 @@ pub fn start(
 ) -> Result<JoinHandle<()>, BindError> {
     let of = |what| BindError::Io { path: "plimsoll-pressure (thread)".into(), what };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(of)?;
-    let accepting = |listener: &Listener| {
-        let _entered = runtime.enter();
-        listener.socket.try_clone().and_then(UnixListener::from_std).map_err(of)
-    };
-    let subscribers = accepting(&listener)?;
-    let rung = bell.as_ref().map(accepting).transpose()?;
     let thread = std::thread::Builder::new().name("plimsoll-pressure".into());
     let serve = move || {
+        let (mut listener, mut bell) = (listener, bell);
         runtime.block_on(async {
             tokio::select! {
-                () = accept(&subscribers, |stream| subscribe(&shared, stream, &policy)) => {}
-                () = accept_if_any(rung.as_ref(), |stream| hang(&shared, stream, &policy)) => {}
+                () = accept(&mut listener, |stream| subscribe(&shared, stream, &policy)) => {}
+                () = accept_if_any(bell.as_mut(), |stream| hang(&shared, stream, &policy)) => {}
                 () = tick(&shared) => {}
                 () = shared.stops.notified() => {}
             }
         });
         // Connections end with the runtime, the socket with its listener.
-        drop((runtime, subscribers, rung, listener, bell));
+        drop((runtime, listener, bell));
     };
     thread.spawn(serve).map_err(of)
 }
@@ -68,7 +67,25 @@ async fn tick(shared: &Shared) {
     }
 }
 
-async fn accept(listener: &UnixListener, take: impl Fn(UnixStream)) {
+/// Takes connections for ever; where the socket was removed, a new one is put in its place.
+async fn accept(listener: &mut Listener, take: impl Fn(UnixStream)) {
+    loop {
+        let accepting = listener.socket.try_clone().and_then(UnixListener::from_std);
+        match accepting {
+            Ok(accepting) => tokio::select! {
+                () = accept_from(&accepting, &take) => {}
+                () = is_lost(listener) => {}
+            },
+            // Too many open files.
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+        while !listener.is_in_place() && listener.renew().is_err() {
+            tokio::time::sleep(PLACE_EVERY).await;
+        }
+    }
+}
+
+async fn accept_from(listener: &UnixListener, take: &impl Fn(UnixStream)) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => take(stream),
@@ -77,7 +94,13 @@ async fn accept(listener: &UnixListener, take: impl Fn(UnixStream)) {
     }
 }
 
-async fn accept_if_any(listener: Option<&UnixListener>, take: impl Fn(UnixStream)) {
+async fn is_lost(listener: &Listener) {
+    while listener.is_in_place() {
+        tokio::time::sleep(PLACE_EVERY).await;
+    }
+}
+
+async fn accept_if_any(listener: Option<&mut Listener>, take: impl Fn(UnixStream)) {
     match listener {
         Some(listener) => accept(listener, take).await,
         None => std::future::pending().await,

@@ -252,6 +252,11 @@ impl State {
         self.epoch.filter(|_| !self.is_alone)
     }
 
+    /// When the agent counts as gone if it says nothing until then; None: it does already.
+    pub fn silent_at(&self) -> Option<Duration> {
+        (!self.is_alone).then(|| self.heard_at + SILENCE)
+    }
+
     /// Whether the agent has spoken over the connection that is open.
     pub const fn is_heard(&self) -> bool {
         self.is_heard_here

@@ -116,15 +116,17 @@ impl Worker {
 
     /// Waits until something comes or is due, and takes it in.
     fn wait(&mut self) {
-        let (wants_to_write, is_alone) =
-            self.state(|state| (!state.out.is_empty(), state.is_alone));
+        let (wants_to_write, is_alone, silent_at) =
+            self.state(|state| (!state.out.is_empty(), state.is_alone, state.silent_at()));
         let now = self.now();
         let until_retry = match self.stream {
             None => self.retry_at.saturating_sub(now),
             Some(_) => TICK,
         };
         let until_own = if is_alone { self.own_at.saturating_sub(now) } else { TICK };
-        let within = TICK.min(until_retry).min(until_own);
+        // A silence is noticed when it is one, and not at the next look.
+        let until_silent = silent_at.map_or(TICK, |at| at.saturating_sub(now));
+        let within = TICK.min(until_retry).min(until_own).min(until_silent);
         let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(within.min(TICK).subsec_nanos()) };
 
         let write = if wants_to_write { PollFlags::OUT } else { PollFlags::empty() };

@@ -82,6 +82,11 @@ fn without_the_agent_it_forgets_what_the_agent_said_and_it_finds_the_next_one() 
         let level = cache.stat("plimsoll pressure_level");
         if level == "none" { Err(cache.log()) } else { Ok(()) }
     });
+    wait_for("no buffers lie ready in idle threads", SOON, || {
+        // The thread that answers lends its own to the asker.
+        let ready = cache.count("read_buf_bytes_free");
+        if ready == 0 { Ok(()) } else { Err(ready.to_string()) }
+    });
     agent.kill();
     wait_for("the cache goes by its own cgroup, which has room", SOON, || {
         let level = cache.stat("plimsoll pressure_level");

@@ -59,6 +59,9 @@ fn a_captured_kill_of_6_18_is_read_whole() {
         oom_score_adj: Some(0),
         tasks: Vec::new(),
         tasks_left_out: 0,
+        start_time: None,
+        memcg_id: None,
+        heard_by: Vec::new(),
     };
     assert_eq!(kill, expected);
     assert_eq!(tasks.len(), 3);

@@ -50,6 +50,36 @@ fn of_two_agents_that_start_at_once_one_is_kept_out_even_while_there_is_no_socke
 }
 
 #[test]
+fn a_socket_that_was_removed_is_put_back_also_with_its_directory_and_its_lock() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run/s");
+    let mut bound = bind(&path).unwrap();
+    assert!(bound.is_in_place());
+    std::fs::remove_file(&path).unwrap();
+    assert!(!bound.is_in_place());
+    bound.renew().unwrap();
+    UnixStream::connect(&path).unwrap();
+    std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    bound.renew().unwrap();
+    UnixStream::connect(&path).unwrap();
+    assert!(bound.is_in_place());
+    let second = bind(&path);
+    assert!(matches!(second, Err(BindError::Answered(_))), "the new lock holds: {second:?}");
+}
+
+#[test]
+fn what_another_put_in_its_place_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let mut bound = bind(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let _stranger = UnixListener::bind(&path).unwrap();
+    assert!(matches!(bound.renew(), Err(BindError::Answered(_))));
+    drop(bound);
+    UnixStream::connect(&path).unwrap();
+}
+
+#[test]
 fn what_is_no_socket_is_left_where_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s");

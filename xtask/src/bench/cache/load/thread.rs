@@ -5,7 +5,9 @@ use super::super::wire::key;
 use super::connection::Connection;
 use super::{Load, Mix, Outcome, Pace, is_over};
 use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Timespec;
+use rustix::io::Errno;
 use rustix::thread::set_current_timer_slack;
 use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
@@ -98,13 +100,7 @@ pub fn run(
     thread.send_first(started);
     while !is_over(load, begun, stops) && thread.is_busy() {
         let wait = thread.send_due();
-        let wait = Timespec::try_from(wait.min(LOOK_EVERY)).map_err(|e| e.to_string())?;
-        events.clear();
-        let buffer = rustix::buffer::spare_capacity(&mut events);
-        match epoll::wait(&thread.epoll, buffer, Some(&wait)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.to_string()),
-        }
+        thread.wait(wait.min(LOOK_EVERY), &mut events)?;
         for event in &events {
             thread.serve(event.data.u64() as usize);
         }
@@ -135,6 +131,23 @@ impl<'a> Thread<'a> {
         let watched = vec![false; connections.len()];
         let outcome = Outcome::default();
         Ok(Self { load, epoll, connections, watched, source, schedule: None, turn: 0, outcome })
+    }
+
+    /// Waits for sockets that can be served, to the microsecond: a wait of epoll's own counts in
+    /// milliseconds, and what is due meanwhile would be that much late.
+    fn wait(&self, most: Duration, events: &mut Vec<epoll::Event>) -> Result<(), String> {
+        let most = Timespec::try_from(most).map_err(|e| e.to_string())?;
+        let mut one = [PollFd::new(&self.epoll, PollFlags::IN)];
+        match poll(&mut one, Some(&most)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        events.clear();
+        let buffer = rustix::buffer::spare_capacity(events);
+        match epoll::wait(&self.epoll, buffer, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// Whether anything can still come.

@@ -1,0 +1,99 @@
+//! As `leak_stops`, but the leak never stops: it is named before the end, the cache gives all it
+//! can, and what the kernel kills is the leaker, with an incident that says so.
+
+use super::{Setting, Stage, mib};
+use crate::judge::Report;
+use crate::subject::{Kind, Subject};
+use crate::traffic::Traffic;
+use crate::{Fault, MIB};
+use serde_json::Value;
+use std::time::Duration;
+
+const LIMIT: u64 = 512 * MIB;
+const CACHE_MIB: u64 = 300;
+const LEAK_MIB_PER_S: f64 = 20.0;
+/// More than there is.
+const LEAK_MIB: f64 = 4096.0;
+const KILLED_WITHIN: Duration = Duration::from_secs(120);
+const TOLD_WITHIN: Duration = Duration::from_secs(30);
+const AHEAD_S: f64 = 5.0;
+/// Segments that wait for the kernel's word, and what connections hold.
+const ABOVE_FLOOR: u64 = 4 * MIB;
+
+pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<(), Fault> {
+    let mut stage = Stage::set(setting, subject, "leak-goes-on", LIMIT, Some(CACHE_MIB))?;
+    let keys = stage.fill(setting, CACHE_MIB * MIB * 11 / 10, report)?;
+    let gauge = stage.gauge(setting)?;
+    let traffic = Traffic::start(&stage.server, keys, setting.pace(2))?;
+    let mut leak = stage.leak(LEAK_MIB_PER_S, LEAK_MIB)?;
+    let leaker = leak.pid();
+    setting.interrupt.wait("somebody is killed", KILLED_WITHIN, || {
+        let ended = leak.ended().is_some() || stage.server.process.ended().is_some();
+        if ended { Ok(()) } else { Err(format!("{:?} held", stage.arena.usage())) }
+    })?;
+    let least = gauge.as_ref().map(super::Gauge::last).unwrap_or_default();
+    let incident = incident(setting, &stage, report);
+    let killed = (leak.was_killed(), stage.server.process.ended().is_some());
+    let measured = format!("leaker killed: {}, cache ended: {}", killed.0, killed.1);
+    report.must("the kill takes the leaker", "the leaker only", measured, killed == (true, false));
+    let tally = traffic.finish();
+    if subject.kind != Kind::Ours {
+        return Ok(());
+    }
+    let (used, floor) = (least.used_bytes, least.floor_bytes);
+    report.must(
+        "the cache gives down to its floor",
+        format!("≤ {} + {}", mib(floor), mib(ABOVE_FLOOR)),
+        format!("{} held, {} given", mib(used), mib(least.given_bytes)),
+        used <= floor + ABOVE_FLOOR,
+    );
+    let fault = format!("fault: {:?}", tally.fault);
+    report.must("gets are answered throughout", "no fault", fault, tally.fault.is_none());
+    if let Some(incident) = incident {
+        judge(&incident, leaker, report);
+    }
+    Ok(())
+}
+
+/// The incident of our cgroup; None: there is none, which is said.
+fn incident(setting: &Setting, stage: &Stage, report: &mut Report) -> Option<Value> {
+    let path = stage.arena.path();
+    let found = setting.interrupt.wait("an incident", TOLD_WITHIN, || {
+        let list = stage.agent.json("/api/v1/incidents")?;
+        for row in list.as_array().into_iter().flatten() {
+            let id = row["id"].as_str().unwrap_or_default();
+            let one = stage.agent.json(&format!("/api/v1/incidents/{id}"))?;
+            if one["memcg"]["path"] == path {
+                return Ok(one);
+            }
+        }
+        Err(list.to_string())
+    });
+    let measured = found.as_ref().err().cloned().unwrap_or_else(|| "it is".to_owned());
+    report.must("the kill is recorded", "an incident of the cgroup", measured, found.is_ok());
+    found.ok()
+}
+
+fn judge(incident: &Value, leaker: u32, report: &mut Report) {
+    let victim = &incident["victims"][0]["pid"];
+    let what = "the incident names the leaker as victim";
+    report.must(what, format!("pid {leaker}"), victim.to_string(), *victim == leaker);
+    let grower = &incident["growers"][0];
+    let rate = grower["rate_bytes_per_s"].as_f64().unwrap_or(0.0) / MIB as f64;
+    let off = (rate - LEAK_MIB_PER_S).abs();
+    report.must(
+        "and as the one who grew, with its growth",
+        format!("victim, {LEAK_MIB_PER_S} MiB/s ± 25 %"),
+        format!("{}, {rate:.1} MiB/s", grower["name"].as_str().unwrap_or("nobody")),
+        grower["victim"] == true && off <= LEAK_MIB_PER_S / 4.0,
+    );
+    let foretold = &incident["foretold"];
+    for (what, key) in [
+        ("the leaker is leak_suspected ahead of its end", "suspected_before_s"),
+        ("oom_predicted is said ahead of its end", "predicted_before_s"),
+    ] {
+        let ahead = foretold[key].as_f64();
+        let measured = ahead.map_or("never".to_owned(), |s| format!("{s:.1} s"));
+        report.must(what, "≥ 5 s", measured, ahead.is_some_and(|s| s >= AHEAD_S));
+    }
+}
