@@ -6,9 +6,9 @@
 //! running    mark from the roots ─ lost blocks ─ their types ─ what each root holds
 //! ```
 //!
-//! Conservative: any word that looks like an address is one, so a lost block can be missed and never
-//! invented; only pointers that are not stored as addresses (compressed, XORed, in a file or in
-//! another process) invent one. Blocks of glibc only.
+//! Conservative: any word that looks like an address is one, so a lost block can be missed and
+//! never invented; only pointers that are not stored as addresses (compressed, XORed, in a file or
+//! in another process) invent one. Blocks of glibc only.
 
 use std::time::Duration;
 
@@ -94,7 +94,7 @@ pub fn walk(opened: &Opened, limits: Limits) -> Result<Walked, Refusal> {
         Refusal::Unavailable { what: "a walk for lost blocks", why }
     };
     let arenas = glibc::find(&live, &mappings, &data).ok_or_else(no_heap)?;
-    rate::refuse_too_long(opened, &live, &arenas, limits.pause_max)?;
+    rate::refuse_too_long(opened, &live, mappings.len(), &arenas, limits.pause_max)?;
     let tls_bytes = modules.list.iter().map(|module| module.tls_bytes).sum::<u64>();
     let before = Before { data: &data, tls_bytes, table_bytes_max: limits.table_bytes_max };
     let (passed, pause) = freeze::frozen(opened.target(), limits.pause_max, |frozen| {
@@ -145,15 +145,15 @@ fn conclude(
                 limits.pause_max.as_millis()
             ),
             Stopped::Full => format!(
-                "the heap has more blocks and pointers than fit in {} MiB: nothing is known of lost \
-                 blocks",
+                "the heap has more blocks and pointers than fit in {} MiB: nothing is known of \
+                 lost blocks",
                 limits.table_bytes_max >> 20
             ),
         });
         return;
     }
     let free = pass.table.settle(&pass.outcome);
-    let (roots, reached) = naming::named(opened, modules, &pass);
+    let (roots, reached) = naming::named(opened, modules, &mut pass);
     let marks = Marks::new(&pass.table, reached.iter().copied(), &free);
     let lost = marks.lost(&pass.table);
     walked.own_bytes = pass.table.bytes() + marks.bytes() + (reached.capacity() * 8) as u64;

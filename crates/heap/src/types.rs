@@ -1,10 +1,11 @@
 //! What kind of object a block holds, told by its virtual table.
 //!
-//! A C++ object with virtual functions begins with the address of its class's table; the word before
-//! the table leads to the class's name (Itanium C++ ABI §2.9), in stripped and static programs too.
-//! A Rust object has no such word: the reference `dyn Trait` to it does, beside its address, and the
-//! table begins with the function that drops it, whose name in the symbol table says the type. So
-//! of Rust only what lies behind such a reference in another block is named, where symbols are left.
+//! A C++ object with virtual functions begins with the address of its class's table; the word
+//! before the table leads to the class's name (Itanium C++ ABI §2.9), in stripped and static
+//! programs too. A Rust object has no such word: the reference `dyn Trait` to it does, beside its
+//! address, and the table begins with the function that drops it, whose name in the symbol table
+//! says the type. So of Rust only what lies behind such a reference in another block is named,
+//! where symbols are left.
 
 use std::cell::RefCell;
 

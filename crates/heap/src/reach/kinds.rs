@@ -1,7 +1,7 @@
 //! The types of lost blocks.
 //!
-//! Read after the pause: nobody has the address of a lost block any more, so nobody changes it. Read
-//! through one small window that follows the blocks, which come by address.
+//! Read after the pause: nobody has the address of a lost block any more, so nobody changes it.
+//! Read through one small window that follows the blocks, which come by address.
 
 use std::cmp::Reverse;
 
@@ -22,8 +22,8 @@ const WINDOW_BYTES: usize = 64 << 10;
 /// Lost blocks often lie far from each other: no more is read than these and what is wanted.
 const READ_BYTES_MIN: usize = 4 << 10;
 /// What is looked at of each block, and of all, for references to others.
-const SEARCHED_BYTES_MAX: u64 = 4 << 20;
-const ALL_SEARCHED_BYTES_MAX: u64 = 1 << 30;
+const SEARCHED_BYTES_MAX: u64 = 256 << 10;
+const ALL_SEARCHED_BYTES_MAX: u64 = 128 << 20;
 
 /// The types of `lost`, most bytes first.
 pub fn by_type<M: Memory + ?Sized>(
@@ -41,10 +41,13 @@ pub fn by_type<M: Memory + ?Sized>(
     let mut searched = 0;
     for one in lost {
         let Some(user) = pass.table.user(one.block) else { continue };
-        let usable = pass.table.usable_bytes(one.block).min(SEARCHED_BYTES_MAX);
+        let usable = pass.table.usable_bytes(one.block);
+        // Of all blocks at least the first word is looked at.
+        let left = ALL_SEARCHED_BYTES_MAX.saturating_sub(searched).max(8);
+        let usable = usable.min(SEARCHED_BYTES_MAX).min(left);
         let mut at = 0;
         // Pieces share a word: a reference may lie across two of them.
-        while at + 8 < usable.max(9) && searched < ALL_SEARCHED_BYTES_MAX {
+        while at + 8 < usable.max(9) {
             let words = window.words(user + at, usable - at);
             if at == 0
                 && let Some(class) = words.first().and_then(|first| types.class(word(first)))

@@ -51,9 +51,11 @@ impl Roots {
     }
 }
 
-/// Names every pointer's root: pairs of a root's number and a place, in the order of the roots.
-pub fn named(opened: &Opened, modules: &Modules, pass: &Pass) -> (Roots, Vec<(RootId, Place)>) {
-    let mut pointers = pass.pointers.clone();
+/// Takes the pointers and names every one's root: pairs of a root's number and a place, in the
+/// order of the roots.
+pub fn named(opened: &Opened, modules: &Modules, pass: &mut Pass) -> (Roots, Vec<(RootId, Place)>) {
+    let mut pointers = std::mem::take(&mut pass.pointers);
+    let pass = &*pass;
     pointers
         .sort_unstable_by_key(|pointer| (rank(pass.kind(pointer)), pointer.region, pointer.word));
     let variables = pointers.partition_point(|pointer| rank(pass.kind(pointer)) == 0);

@@ -1,7 +1,7 @@
 //! The one pass over a target that stands still: everything that is read of it in the pause.
 //!
-//! Nothing is concluded here: the pass leaves the table of blocks, the pointers of the roots and the
-//! names that belong to them; marking comes when the target runs again.
+//! Nothing is concluded here: the pass leaves the table of blocks, the pointers of the roots and
+//! the names that belong to them; marking comes when the target runs again.
 
 use std::ops::Range;
 
@@ -20,6 +20,8 @@ use super::threads;
 /// What is read of a root at a time.
 const WINDOW_BYTES: usize = 1 << 20;
 const PAGE_BYTES: u64 = 4096;
+/// What a pointer of a root takes until it is marked: as it was found, its address, its root.
+const POINTER_BYTES: usize = size_of::<RootPointer>() + 8 + 8;
 
 /// A word of a root that points into the heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,6 +207,6 @@ impl Pass {
             pointers.push(RootPointer { region: index as u32, word, place });
         });
         self.bytes_searched += bytes.len() as u64;
-        self.table.also_kept(self.pointers.capacity() * size_of::<RootPointer>());
+        self.table.also_kept(self.pointers.capacity() * POINTER_BYTES);
     }
 }

@@ -1,8 +1,9 @@
 //! How long the pause will be, before it is taken.
 //!
-//! Estimate: what the target has resident and can hold pointers (anonymous and shared memory, as the
-//! kernel counts it), at the rate at which a sample of it is read and searched now, on this machine
-//! and under its load. The sample is taken of the running target and thrown away.
+//! Estimate: what the target has resident and can hold pointers (anonymous and shared memory, as
+//! the kernel counts it), at the rate at which a sample of it is read and searched now, on this
+//! machine and under its load; and a little for each thread and mapping. The sample is taken of
+//! the running target and thrown away.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,9 @@ const LEARN_BYTES_MIN: u64 = 4 << 20;
 const WALK_FACTOR: f64 = 1.3;
 /// To stop and to let go of one thread.
 const THREAD: Duration = Duration::from_micros(40);
-/// Mappings, arenas, registers.
+/// To read of one mapping what it is and what it holds.
+const MAPPING: Duration = Duration::from_micros(6);
+/// Arenas, registers.
 const START: Duration = Duration::from_millis(2);
 
 /// # Errors
@@ -32,13 +35,14 @@ const START: Duration = Duration::from_millis(2);
 pub fn refuse_too_long<M: Memory + ?Sized>(
     opened: &Opened,
     memory: &M,
+    mappings: usize,
     arenas: &Arenas,
     pause_max: Duration,
 ) -> Result<(), Refusal> {
     let status = &opened.status;
     let bytes = status.anon_bytes.unwrap_or(0) + status.shmem_bytes.unwrap_or(0);
     let rate = rate(memory, arenas, bytes);
-    let estimated = estimate(bytes, rate, status.threads.unwrap_or(1));
+    let estimated = estimate(bytes, rate, status.threads.unwrap_or(1), mappings as u64);
     if estimated <= pause_max {
         return Ok(());
     }
@@ -46,9 +50,10 @@ pub fn refuse_too_long<M: Memory + ?Sized>(
     Err(Refusal::PauseTooLong { estimated_ms: millis(estimated), max_ms: millis(pause_max) })
 }
 
-fn estimate(bytes: u64, bytes_per_s: f64, threads: u64) -> Duration {
-    let threads = THREAD.saturating_mul(u32::try_from(threads).unwrap_or(u32::MAX));
-    START + threads + Duration::from_secs_f64(bytes as f64 * WALK_FACTOR / bytes_per_s)
+fn estimate(bytes: u64, bytes_per_s: f64, threads: u64, mappings: u64) -> Duration {
+    let times = |one: Duration, count| one.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+    let pieces = times(THREAD, threads) + times(MAPPING, mappings);
+    START + pieces + Duration::from_secs_f64(bytes as f64 * WALK_FACTOR / bytes_per_s)
 }
 
 /// In bytes a second.
@@ -97,21 +102,23 @@ mod tests {
     #[test]
     fn the_estimate_grows_with_bytes_and_threads_and_falls_with_the_rate() {
         let rate = BYTES_PER_S as f64;
-        let gib = estimate(1 << 30, rate, 1);
+        let gib = estimate(1 << 30, rate, 1, 0);
         assert!((0.4..0.5).contains(&gib.as_secs_f64()), "{gib:?}");
-        assert!(estimate(2 << 30, rate, 1) > gib && estimate(1 << 30, rate / 2.0, 1) > gib);
-        assert_eq!(estimate(0, rate, 1000) - estimate(0, rate, 0), THREAD * 1000);
+        assert!(estimate(2 << 30, rate, 1, 0) > gib && estimate(1 << 30, rate / 2.0, 1, 0) > gib);
+        assert_eq!(estimate(0, rate, 1000, 0) - estimate(0, rate, 0, 0), THREAD * 1000);
+        assert_eq!(estimate(0, rate, 0, 1000) - estimate(0, rate, 0, 0), MAPPING * 1000);
     }
 
     #[test]
     fn a_limit_below_the_estimate_is_refused_with_both() {
         let opened = Opened::open(std::process::id()).unwrap();
         let live = crate::memory::Live::new(opened.target());
-        let refused = refuse_too_long(&opened, &live, &Arenas::default(), Duration::from_millis(1));
+        let refused =
+            refuse_too_long(&opened, &live, 0, &Arenas::default(), Duration::from_millis(1));
         let Err(Refusal::PauseTooLong { estimated_ms, max_ms: 1 }) = refused else {
             panic!("{refused:?}")
         };
         assert!(estimated_ms >= 2);
-        refuse_too_long(&opened, &live, &Arenas::default(), Duration::from_secs(60)).unwrap();
+        refuse_too_long(&opened, &live, 0, &Arenas::default(), Duration::from_secs(60)).unwrap();
     }
 }

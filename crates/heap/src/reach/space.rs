@@ -10,10 +10,6 @@ use crate::glibc::{Arena, Arenas};
 /// log2 of the bytes to a position.
 pub const UNIT_BITS: u32 = 4;
 const UNIT_BYTES: u64 = 1 << UNIT_BITS;
-/// No chunk is larger.
-const SIZE_MAX: u64 = 1 << 40;
-/// The one bit below 16 that no chunk's size has set.
-const NO_FLAG: u64 = 8;
 
 /// Where a word points: a position, and whether the word may be what is left of a list of free
 /// blocks.
@@ -110,28 +106,25 @@ impl Space {
         Some(Place(self.position(address)? << 1))
     }
 
-    /// As [`Space::place`], for a word that has `beside` in the other half of its 16 bytes. None as
-    /// well if the two are sure to be a remnant: nobody but glibc points into its own records. The
-    /// last word of a block stands alone, since the next header took the other half; later its size
-    /// may have become the remnant that stands beside the link.
+    /// As [`Space::place`], for a word of a block that has `beside` in the other half of its 16
+    /// bytes. None as well if the two are sure to be a remnant: nobody but glibc points into its
+    /// own records. One half of a link may have been written since, and the last word of a block
+    /// stands alone: only beside nothing, or a pointer that is none of glibc's, is it surely the
+    /// block's own.
     fn place_beside(&self, address: u64, beside: Option<u64>) -> Option<Place> {
         let place = self.place(address)?;
         if !address.is_multiple_of(UNIT_BYTES) {
             return Some(place);
         }
         let beside = beside.unwrap_or(address);
-        let remnant = Some(Place(place.0 | 1));
-        if beside.is_multiple_of(UNIT_BYTES) {
-            if self.position(beside).is_some() {
-                return remnant;
-            }
-            let after = self.records.partition_point(|record| record.end <= beside);
-            if self.records.get(after).is_some_and(|record| record.start <= beside) {
-                return None;
-            }
+        let own =
+            beside == 0 || (!beside.is_multiple_of(UNIT_BYTES) && self.position(beside).is_some());
+        if own {
+            return Some(place);
         }
-        let is_size = (UNIT_BYTES..SIZE_MAX).contains(&beside) && beside & NO_FLAG == 0;
-        if is_size { remnant } else { Some(place) }
+        let after = self.records.partition_point(|record| record.end <= beside);
+        let is_record = self.records.get(after).is_some_and(|record| record.start <= beside);
+        (!is_record).then_some(Place(place.0 | 1))
     }
 
     /// The position of `address`, if it lies in the heap.
@@ -173,26 +166,41 @@ impl Space {
     }
 
     /// Calls `found` with the address and the place of every word in `bytes`, which lie at
-    /// `address`, that points into the heap. The hot loop of the walk.
-    #[inline]
+    /// `address` outside of the heap, that points into it.
     pub fn pointers(&self, address: u64, bytes: &[u8], mut found: impl FnMut(u64, Place)) {
+        self.near_words(bytes, |_, index, word| {
+            if let Some(place) = self.place(word) {
+                found(address + 8 * index as u64, place);
+            }
+        });
+    }
+
+    /// Calls `found` with the place of every word that points into the heap, of the contents of a
+    /// block, which lie at `address`.
+    #[inline]
+    pub fn pointers_of_block(&self, address: u64, bytes: &[u8], mut found: impl FnMut(Place)) {
+        let is_first_half = address.is_multiple_of(UNIT_BYTES);
+        self.near_words(bytes, |words, index, word| {
+            let before = index.is_multiple_of(2) == is_first_half;
+            let beside = if before { index + 1 } else { index.wrapping_sub(1) };
+            let beside = words.get(beside).map(|word| u64::from_le_bytes(*word));
+            if let Some(place) = self.place_beside(word, beside) {
+                found(place);
+            }
+        });
+    }
+
+    /// Calls `near` for each word that may point into the heap. The hot loop of the walk.
+    #[inline]
+    fn near_words(&self, bytes: &[u8], mut near: impl FnMut(&[[u8; 8]], usize, u64)) {
         let [low, high] = &self.near;
         let (low, low_bytes) = (low.start, low.end - low.start);
         let (high, high_bytes) = (high.start, high.end - high.start);
         let (words, _) = bytes.as_chunks::<8>();
         for (index, word) in words.iter().enumerate() {
             let word = u64::from_le_bytes(*word);
-            let near =
-                (word.wrapping_sub(low) < low_bytes) | (word.wrapping_sub(high) < high_bytes);
-            if !near {
-                continue;
-            }
-            let at = address + 8 * index as u64;
-            let beside =
-                if at.is_multiple_of(UNIT_BYTES) { index + 1 } else { index.wrapping_sub(1) };
-            let beside = words.get(beside).map(|word| u64::from_le_bytes(*word));
-            if let Some(place) = self.place_beside(word, beside) {
-                found(at, place);
+            if (word.wrapping_sub(low) < low_bytes) | (word.wrapping_sub(high) < high_bytes) {
+                near(words, index, word);
             }
         }
     }
@@ -228,34 +236,42 @@ mod tests {
         assert!(space.is_mapped(516) && !space.is_mapped(513));
     }
 
+    fn bytes(words: &[u64]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
     #[test]
-    fn only_words_that_point_into_the_heap_are_told_and_remnants_of_free_lists_marked() {
-        // Pairs: no pointer; two that a list could have left; one that could not; one that has.
-        let words: [[u64; 2]; 5] = [
-            [0, 0x6000],
-            [0x5100, 0x7e00_0020],
-            [0x5108, 0x5200],
-            [0x1060, 0x5300],
-            [u64::MAX, 0x5400],
-        ];
-        let last = 0x5500;
-        let bytes: Vec<u8> = words
-            .as_flattened()
-            .iter()
-            .chain([&last])
-            .flat_map(|word| word.to_le_bytes())
-            .collect();
+    fn only_words_that_point_into_the_heap_are_told() {
+        let bytes = bytes(&[0, 0x5008, 0x6000, 0x7e00_0fff, 0x5100, u64::MAX]);
         let mut told = Vec::new();
-        space().pointers(0x100, &bytes, |at, place| {
-            told.push((at, place.position(), place.is_perhaps_a_remnant()));
+        space().pointers(0x100, &bytes, |at, place| told.push((at, place.position())));
+        assert_eq!(told, [(0x108, 1), (0x118, 770), (0x120, 17)]);
+    }
+
+    #[test]
+    fn what_lists_of_free_blocks_may_have_left_in_a_block_is_marked() {
+        // Pairs: two links; one link of which the other half was written over, once with nothing;
+        // a pointer that is no link and one beside it; a link to a bin; and the last word.
+        let words = [
+            [0x5100, 0x7e00_0020],
+            [0x5200, 0x0101_0101],
+            [0x5300, 0],
+            [0x5108, 0x5400],
+            [0x1060, 0x5500],
+        ];
+        let words = [words.as_flattened(), &[0x5600]].concat();
+        let mut told = Vec::new();
+        space().pointers_of_block(0x5010, &bytes(&words), |place| {
+            told.push((place.position(), place.is_perhaps_a_remnant()));
         });
         let expected = [
-            (0x110, 17, true),
-            (0x118, 517, true),
-            (0x120, 17, false),
-            (0x128, 33, false),
-            (0x148, 65, false),
-            (0x150, 81, true),
+            (17, true),
+            (517, true),
+            (33, true),
+            (49, false),
+            (17, false),
+            (65, false),
+            (97, true),
         ];
         assert_eq!(told, expected);
     }

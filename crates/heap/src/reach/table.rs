@@ -215,7 +215,7 @@ impl Visitor for Table {
         }
         let targets = &mut self.targets;
         let mut before = None;
-        self.space.pointers(address, bytes, |_, place| {
+        self.space.pointers_of_block(address, bytes, |place| {
             // Begin and end of one array are often side by side.
             if before.replace(place) != Some(place) {
                 targets.push(place);

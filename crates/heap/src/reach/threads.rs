@@ -25,6 +25,8 @@ const FIRST_RECORD_BYTES: u64 = 2304;
 /// To what records are aligned.
 const RECORD_ALIGN: u64 = 64;
 const STACK_BYTES_MAX: u64 = 1 << 40;
+/// More mappings than this are not looked at for the stack of a thread that ended.
+const LOOKED_AT_MAX: usize = 4096;
 
 /// What is known of `thread`'s memory. `tls_bytes` is what each thread has of variables.
 pub fn memory_of(
@@ -86,7 +88,7 @@ pub fn ended(
         let guards = !guard.readable && !guard.writable && guard.end == stack.start;
         guards && stack.writable && !stack.shared && stack.inode == 0 && stack.name.is_empty()
     });
-    let stacks = with_guard.filter_map(|pair| {
+    let stacks = with_guard.take(LOOKED_AT_MAX).filter_map(|pair| {
         let mapping = &pair[1];
         let used = threads.iter().flat_map(|thread| [thread.thread_pointer, thread.stack_pointer]);
         if used.flatten().any(|pointer| mapping.contains(pointer)) {

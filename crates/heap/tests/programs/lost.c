@@ -38,6 +38,11 @@ static __attribute__((noinline)) void keep(void) {
     }
 }
 
+static void keep_at(long at, void *block) {
+    free(kept[at]);
+    kept[at] = block;
+}
+
 static __attribute__((noinline)) void lose(long count) {
     for (long i = 0; i < count; i++) memset(malloc(16 + i % 700), 1, 8);
     lost += count, direct += count;
@@ -78,18 +83,37 @@ static __attribute__((noinline)) void graph(long count) {
         if (i % 14 == 13) lost++, direct++, part = NULL;
         parts[i] = part;
     }
-    kept[0] = parts;
+    keep_at(0, parts);
 }
 
 static __attribute__((noinline)) void keep_inside(long count) {
     char **inside = calloc(count, sizeof *inside);
     for (long i = 0; i < count; i++) inside[i] = (char *)malloc(200) + 1 + i % 199;
-    kept[0] = inside;
+    keep_at(0, inside);
 }
 
 static __attribute__((noinline)) void keep_shared(void) {
     void **shared = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     for (int i = 0; i < 500; i++) shared[i] = malloc(64);
+}
+
+// Blocks with a mapping of their own; every second is lost.
+static __attribute__((noinline)) void mapped(long count) {
+    for (long i = 0; i < count; i++) {
+        void **block = malloc(200 << 10);
+        block[0] = malloc(100);
+        if (i % 2) lost += 2, direct++;
+        else keep_at(i % KEPT, block);
+        sink = block;
+    }
+    sink = NULL;
+}
+
+// Mappings that the kernel cannot join, of which every tenth holds a block.
+static __attribute__((noinline)) void mappings(long count) {
+    char *all = mmap(NULL, count * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (long i = 0; i + 1 < count && !mprotect(all + i * 4096, 4096, PROT_READ); i += 2)
+        if (i % 20 == 0) *(void **)(all + (i + 1) * 4096) = malloc(50);
 }
 
 // Writes words that look like addresses, and breaks the header of one block.
@@ -101,7 +125,7 @@ static __attribute__((noinline)) void garbage(void) {
             seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
             block[j] = j % 2 ? seed : (uint64_t)block + (seed & 0xffffff);
         }
-        kept[i] = block;
+        keep_at(i, block);
     }
     uint64_t *volatile behind = (uint64_t *)kept[1000] + 64;
     memset(behind, 0xfe, 24);
@@ -171,6 +195,8 @@ int main(int argc, char **argv) {
     if (!strcmp(shape, "graph")) graph(count);
     if (!strcmp(shape, "inside")) keep_inside(count);
     if (!strcmp(shape, "shared")) keep_shared();
+    if (!strcmp(shape, "mapped")) mapped(count);
+    if (!strcmp(shape, "mappings")) mappings(count);
     if (!strcmp(shape, "garbage")) garbage();
     if (!strcmp(shape, "tls")) threads(with_own, count);
     if (!strcmp(shape, "churn")) {

@@ -68,7 +68,7 @@ fn what_a_list_of_free_blocks_left_behind_holds_nobody() {
     // Two links to headers; a pair of which one is no link may be the application's own.
     let links: [&[u64]; 4] = [&[HEAP + 2 * BLOCK, HEAP + 3 * BLOCK], &[], &[], &[]];
     check(&links, &[(1, user(0))], &[(1, true), (2, true), (3, true)]);
-    let own: [&[u64]; 4] = [&[HEAP + 2 * BLOCK, 5], &[], &[], &[]];
+    let own: [&[u64]; 4] = [&[HEAP + 2 * BLOCK, 0], &[], &[], &[]];
     check(&own, &[(1, user(0))], &[(2, true), (3, true)]);
 }
 
