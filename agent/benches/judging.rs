@@ -70,6 +70,7 @@ fn facts(limit: Bytes, used: Bytes, now: Stamp) -> Facts {
         age: now.since(Stamp(0)),
         kernel: None,
         heap_in_use: None,
+        inside: None,
         psi_full_avg10: None,
     }
 }
