@@ -1,10 +1,11 @@
-//! Passing by those who stayed as they were: one look at all processes in place of a reading of each.
+//! Passing by those who stayed as they were: one look at all processes in place of a reading of
+//! each.
 //!
-//! The look is BPF's task iterator. It is made only in a round in which so many are due that it costs
-//! less than their readings would, by what the looks before it cost; in the ordinary cadence, where
-//! quiet processes are spread over a minute, that is never. What it shows is compared with what it
-//! showed at the last full reading, never taken for a figure, and every process is read in full once
-//! in [`CONFIRMED_WITHIN`], for the counters lack what each CPU has not yet added up.
+//! The look is BPF's task iterator. It is made only in a round in which so many are due that it
+//! costs less than their readings would, by what the looks before it cost; in the ordinary cadence,
+//! where quiet processes are spread over a minute, that is never. What it shows is compared with
+//! what it showed at the last full reading, never taken for a figure, and every process is read in
+//! full once in [`CONFIRMED_WITHIN`], for the counters lack what each CPU has not yet added up.
 
 use super::thread::thread_cpu;
 use crate::clock::Stamp;
@@ -60,8 +61,8 @@ impl Screening {
         Self { stage, ..Self::default() }
     }
 
-    /// Begins a round in which `due` processes are to be read, the share `kept` of them through a kept
-    /// descriptor. Makes a look if that is cheaper; says why if it cannot be had, once.
+    /// Begins a round in which `due` processes are to be read, the share `kept` of them through a
+    /// kept descriptor. Makes a look if that is cheaper; says why if it cannot be had, once.
     pub fn begin(&mut self, due: usize, kept: f64, room: usize, now: Stamp) -> Option<String> {
         self.is_fresh = false;
         if due < DUE_MIN || self.not_before.is_some_and(|at| now < at) {

@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// The log line follows its mark within microseconds, unless a slow console holds it up.
 const PARTNER_WAIT: Duration = Duration::from_secs(2);
+/// The counter rises before the victim has ended, whose end is then all that tells who it was.
+const END_WAIT: Duration = Duration::from_millis(500);
 /// A mark that the counter does not bear out within this time was no kill.
 const PROOF_WAIT: Duration = Duration::from_secs(5);
 /// How long a kill is remembered that was told without its log line.
@@ -133,8 +135,8 @@ impl Witnesses {
     /// Kills that the counter has and nobody told of, once no mark can come any more. With a log
     /// open these are lines that were lost, of which its own counter tells.
     pub fn unexplained(&mut self, now: Stamp) -> u64 {
-        let patience =
-            if self.marks_by.is_some() || self.has_log { PARTNER_WAIT } else { Duration::ZERO };
+        let others = self.marks_by.is_some() || self.has_log;
+        let patience = if others { PARTNER_WAIT } else { END_WAIT };
         let may_be_told = !self.held.is_empty() || now.since(self.balance_at) < patience;
         if self.balance == 0 || may_be_told {
             return 0;

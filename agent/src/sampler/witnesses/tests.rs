@@ -139,6 +139,15 @@ fn kills_of_which_nothing_but_the_counter_tells_are_left_over_once() {
 }
 
 #[test]
+fn where_only_the_counter_tells_the_victim_is_given_time_to_end() {
+    let mut witnesses = Witnesses::new(None, false);
+    witnesses.counted(Some(7), Some(8), at(0));
+    assert_eq!(witnesses.unexplained(at(100)), 0);
+    assert_eq!(witnesses.unexplained(at(1_000)), 1);
+    assert_eq!(witnesses.unexplained(at(2_000)), 0);
+}
+
+#[test]
 fn a_log_line_that_comes_before_the_counter_is_read_is_not_missed_later() {
     let mut witnesses = listening(true);
     assert!(witnesses.logged(line(), "kmsg", at(0)).is_some());
