@@ -1,10 +1,10 @@
 //! Processes on their way out: without memory, and not gone yet.
 //!
 //! A process that ends gives up its memory first and its place in `/proc` last: for as long as the
-//! kernel takes its pages down, some ten milliseconds for some hundred MiB, and until its parent has
-//! asked for its end, all that is read of it is zero. That zero is the end and no reading: in the
-//! history it would stand as a fall, and who was buried with it would be nobody to a kill that is
-//! heard of afterwards.
+//! kernel takes its pages down, some ten milliseconds for some hundred MiB, and until its parent
+//! has asked for its end, all that is read of it is zero. That zero is the end and no reading: in
+//! the history it would stand as a fall, and who was buried with it would be nobody to a kill that
+//! is heard of afterwards.
 
 use super::state::State;
 use super::wheel::Tick;
