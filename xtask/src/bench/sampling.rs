@@ -145,8 +145,8 @@ fn at_one_hertz(plan: &Plan, flock: &Flock, rows: &mut Vec<Row>) -> Outcome {
     Ok(())
 }
 
-/// `cargo xtask bench sampling --bpf`: one pass over all processes, by the task iterator and by bare
-/// preads. The agent reads by the latter (decision 0009).
+/// `cargo xtask bench sampling --bpf`: one pass over all processes, by the task iterator and by
+/// bare preads. The agent reads by the latter (decision 0009).
 pub fn bench_bpf() -> Outcome {
     raise_descriptors();
     let mut flock = Flock::default();

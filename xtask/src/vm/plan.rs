@@ -60,8 +60,9 @@ pub const CASES: &[Case] = &[
     case("leak-stops", What::Scenario("leak-stops"), 300, ROOMY, NEWER),
     case("leak-goes-on", What::Scenario("leak-goes-on"), 300, ROOMY, NEWER),
     case("full-intake", What::Scenario("full-intake"), 300, ROOMY, NEWER),
-    // A leak of 20 MiB/s came to 5.9 on a busy host: 100 MiB in a second would be no burst here, and
-    // the cache would have made room before it is critical. It runs on the host, and here by name.
+    // A leak of 20 MiB/s came to 5.9 on a busy host: 100 MiB in a second would be no burst here,
+    // and the cache would have made room before it is critical. It runs on the host, and here by
+    // name.
     case("burst", What::Scenario("burst"), 300, ROOMY, NEVER),
     case("agent-killed", What::Scenario("agent-killed"), 300, ROOMY, NEWER),
     case("agent-stopped", What::Scenario("agent-stopped"), 300, ROOMY, NEWER),
