@@ -28,6 +28,7 @@ pub mod maps;
 pub mod memory;
 pub mod modules;
 mod names;
+pub mod probes;
 pub mod reach;
 pub mod refusal;
 pub mod render;
