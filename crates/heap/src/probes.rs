@@ -33,6 +33,7 @@ use crate::report::ByStack;
 use crate::target::Opened;
 
 mod entry;
+mod hazards;
 mod naming;
 mod pace;
 mod sites;
@@ -81,6 +82,11 @@ impl<'a> Window<'a> {
         if !cfg!(target_arch = "x86_64") {
             return Err("probes are for x86-64 only".to_owned());
         }
+        let status = opened.text("status").map_err(|refusal| refusal.to_string())?;
+        let release = rustix::system::uname().release().to_string_lossy().into_owned();
+        if let Some(why) = hazards::hazard(&String::from_utf8_lossy(&status), &release) {
+            return Err(why.to_owned());
+        }
         let edge = Edge::open().map_err(|refusal| refusal.to_string())?;
         let mappings = read::mappings(opened).map_err(|refusal| refusal.to_string())?;
         let modules = Modules::find(opened, &Live::new(opened.target()), &mappings);
@@ -91,9 +97,10 @@ impl<'a> Window<'a> {
                         each trap there costs some 20 µs";
             notes.push(note.to_owned());
         }
-        opened.check().map_err(|refusal| refusal.to_string())?;
         let allocations = Allocations::attach(&edge, &sites.file, &sites.list, opened.pid())
             .map_err(|refusal| refusal.to_string())?;
+        // The kernel took a number: it is still the target's.
+        opened.check().map_err(|refusal| refusal.to_string())?;
         let pid = i32::try_from(opened.pid()).ok().and_then(Pid::from_raw);
         let ended = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
         let stacks = Stacks::new(opened, modules);

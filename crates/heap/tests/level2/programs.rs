@@ -50,10 +50,24 @@ impl Running {
     }
 }
 
+/// As [`started`], with a seccomp filter that knows no system call of probes.
+pub fn started_strict(source: &str, arguments: &[&str]) -> Option<Running> {
+    started_with(source, &[], arguments, &[("STRICT", "1")])
+}
+
+pub fn started(source: &str, flags: &[&str], arguments: &[&str]) -> Option<Running> {
+    started_with(source, flags, arguments, &[])
+}
+
 /// Compiles `source` with `flags` and starts it. None, and said, where it cannot be, or where BPF
 /// is refused.
 #[expect(clippy::print_stdout, reason = "a test that cannot run says why")]
-pub fn started(source: &str, flags: &[&str], arguments: &[&str]) -> Option<Running> {
+fn started_with(
+    source: &str,
+    flags: &[&str],
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Option<Running> {
     if let Some(lacks) = plimsoll_bpf::capabilities_lacking() {
         println!("skipped: lacks {lacks}");
         return None;
@@ -81,6 +95,7 @@ pub fn started(source: &str, flags: &[&str], arguments: &[&str]) -> Option<Runni
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut command = Command::new(program);
+    command.envs(environment.iter().copied());
     let child = command.args(arguments).stdout(Stdio::piped()).spawn();
     let mut child = child.expect("the program starts");
     let output = BufReader::new(child.stdout.take().expect("it is piped")).lines();

@@ -1,9 +1,10 @@
 // Allocates and frees without end, and loses one block of every so many at one place.
 //
-//   leaky OPERATIONS_PER_S LOSE_ONE_IN [THREADS]
+//   leaky OPERATIONS_PER_S LOSE_ONE_IN [THREADS [SECONDS]]
 //
-// 0 operations a second: as many as go. Says "ready" and, each quarter of a second, how many
-// operations were made and how many blocks were lost up to then.
+// 0 operations a second: as many as go; without seconds: for ever. Says "ready" and, each quarter of a second, how many
+// operations were made and how many blocks were lost up to then. With STRICT in its environment it asks
+// to be killed if it makes a system call that is there for probes only.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdatomic.h>
@@ -11,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define HELD 512
@@ -71,7 +75,21 @@ static void *work(void *given) {
     return NULL;
 }
 
+static void be_strict(void) {
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 335, 1, 0),  // uretprobe
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 336, 0, 1),  // uprobe
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
 int main(int argc, char **argv) {
+    if (getenv("STRICT")) be_strict();
     per_s = argc > 1 ? atol(argv[1]) : 200000;
     lose_one_in = argc > 2 ? atol(argv[2]) : 200;
     long threads = argc > 3 ? atol(argv[3]) : 1;
@@ -80,10 +98,12 @@ int main(int argc, char **argv) {
         pthread_t thread;
         pthread_create(&thread, NULL, work, (void *)(size_t)(i + 1));
     }
+    double end = argc > 4 ? now() + atof(argv[4]) : 1e300;
     printf("ready\n");
-    for (;;) {
+    while (now() < end) {
         printf("%.3f %ld %ld\n", now(), atomic_load(&made), atomic_load(&lost));
         fflush(stdout);
         usleep(250000);
     }
+    exit(0);
 }
