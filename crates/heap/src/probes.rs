@@ -51,6 +51,8 @@ const DRAIN_MAX: usize = 1024;
 const EACH_FROM_BYTES: u64 = 64 << 10;
 /// Until the rate is known.
 const FIRST_ONE_IN: u32 = 32;
+/// Times that libraries are looked for again: code made at run time is in none, ever.
+const RENEWALS_MAX: u32 = 16;
 /// Stacks that are listed.
 const LISTED_MAX: usize = 100;
 
@@ -60,6 +62,7 @@ pub struct Window<'a> {
     opened: &'a Opened,
     allocations: Allocations,
     stacks: Stacks<'a>,
+    renewals: u32,
     ended: Option<OwnedFd>,
     notes: Vec<String>,
     length: Duration,
@@ -104,7 +107,8 @@ impl<'a> Window<'a> {
         let pid = i32::try_from(opened.pid()).ok().and_then(Pid::from_raw);
         let ended = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
         let stacks = Stacks::new(opened, modules);
-        Ok(Self { opened, allocations, stacks, ended, notes, length: Duration::ZERO })
+        let length = Duration::ZERO;
+        Ok(Self { opened, allocations, stacks, renewals: 0, ended, notes, length })
     }
 
     /// Draws allocations for `length`, or until that costs too much or the target ends. `progress`
@@ -198,9 +202,10 @@ impl<'a> Window<'a> {
 
     /// Libraries that were loaded in the window.
     fn learn_modules(&mut self) {
-        if !self.stacks.met_unknown {
+        if !self.stacks.met_unknown || self.renewals == RENEWALS_MAX {
             return;
         }
+        self.renewals += 1;
         if let Ok(mappings) = read::mappings(self.opened) {
             let live = Live::new(self.opened.target());
             self.stacks.renew(Modules::find(self.opened, &live, &mappings));

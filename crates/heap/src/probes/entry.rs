@@ -101,6 +101,17 @@ fn operands_length(operands: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn whatever_the_code_the_trap_is_within_it_and_at_the_entry_or_at_what_is_emulated(
+            code in prop::collection::vec(any::<u8>(), 0..48),
+        ) {
+            let at = cheap_offset(&code);
+            prop_assert!(at == 0 || is_emulated(&code[at..]));
+        }
+    }
 
     #[test]
     fn a_trap_goes_to_the_first_push_or_jump_before_which_nothing_of_use_changes() {
