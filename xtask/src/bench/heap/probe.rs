@@ -108,7 +108,7 @@ fn under_heaptrack(
     let row = Row::new(format!("heaptrack, slower from its start on: {name}"), "%", f64::NAN);
     let record = dir.join("record");
     let mut command = mortal("heaptrack");
-    command.arg("--record-only").arg("-o").arg(&record).arg(program).args(arguments);
+    command.arg("-o").arg(&record).arg(program).args(arguments);
     let output = command.arg("6").stderr(Stdio::null()).output();
     let output = match output {
         Ok(output) if output.status.success() => output,
