@@ -146,6 +146,40 @@ fn a_leaking_program_is_looked_into_without_an_agent_and_in_every_format() {
     differences(&pid, &before, scratch.path());
 }
 
+#[test]
+fn a_window_names_the_functions_that_allocate_what_is_lost_in_every_format() {
+    let Some((_workshop, load)) = leaking() else { return };
+    let scratch = tempfile::tempdir().expect("a directory");
+    let pid = load.pid().to_string();
+    let args = |rest: &[&str]| {
+        let level = [&pid, "--level", "2", "--window-s", "1", "--max-pause-ms", "10000"];
+        report(&[&level, rest].concat())
+    };
+    let found: Value = serde_json::from_str(&args(&["--format", "json"])).expect("JSON");
+    let method = &found["method"];
+    if method["level"] == 1 && method["notes"].to_string().contains("could not be trapped") {
+        assert!(skipped(&method["notes"].to_string()));
+        return;
+    }
+    assert_eq!(method["level"], 2, "{method}");
+    assert!(method["window_s"].as_f64().is_some_and(|s| (0.5..5.0).contains(&s)), "{method}");
+    let stack = &found["leaks"]["by_stack"][0];
+    assert!(stack["frames"].to_string().contains("main"), "{stack}");
+    assert!(stack["count"].as_u64().is_some_and(|count| count > 0), "{stack}");
+
+    let shown = args(&[]);
+    assert!(shown.contains("by stack") && shown.contains("main"), "{shown}");
+    let drawing = scratch.path().join("w.svg");
+    args(&["--out", text(&drawing)]);
+    is_svg(&drawing);
+    assert!(std::fs::read_to_string(&drawing).expect("it is there").contains("main"));
+    let profile = scratch.path().join("w.pb.gz");
+    args(&["--out", text(&profile)]);
+    if let Some(said) = opened_by_go(&profile, "leaked_space") {
+        assert!(said.contains("main"), "{said}");
+    }
+}
+
 /// What changed after it has leaked more, in the three formats.
 fn differences(pid: &str, before: &Path, scratch: &Path) {
     let after = scratch.join("b.json");

@@ -10,6 +10,7 @@
 //! never invented; only pointers that are not stored as addresses (compressed, XORed, in a file or
 //! in another process) invent one. Blocks of glibc only.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
@@ -79,22 +80,21 @@ pub struct LostBlock {
     pub direct: bool,
 }
 
+/// Says whether [`walk`] would be refused, without stopping the target.
+///
+/// # Errors
+/// As [`walk`], as far as it can be foreseen.
+pub fn foresee(opened: &Opened, limits: Limits) -> Result<(), Refusal> {
+    Ahead::look(opened, &Live::new(opened.target()), limits).map(drop)
+}
+
 /// Stops the target for at most [`Limits::pause_max`] and finds what is lost.
 ///
 /// # Errors
 /// The pause would be too long, the target cannot be stopped, or its heap is not glibc's.
 pub fn walk(opened: &Opened, limits: Limits) -> Result<Walked, Refusal> {
-    refuse(opened)?;
     let live = Live::new(opened.target());
-    let mappings = read::mappings(opened)?;
-    let modules = Modules::find(opened, &live, &mappings);
-    let data = modules.data(opened, opened.link("exe").as_deref());
-    let no_heap = || {
-        let why = "no heap of glibc was found in it".into();
-        Refusal::Unavailable { what: "a walk for lost blocks", why }
-    };
-    let arenas = glibc::find(&live, &mappings, &data).ok_or_else(no_heap)?;
-    rate::refuse_too_long(opened, &live, mappings.len(), &arenas, limits.pause_max)?;
+    let Ahead { modules, data } = Ahead::look(opened, &live, limits)?;
     let tls_bytes = modules.list.iter().map(|module| module.tls_bytes).sum::<u64>();
     let before = Before { data: &data, tls_bytes, table_bytes_max: limits.table_bytes_max };
     let (passed, pause) = freeze::frozen(opened.target(), limits.pause_max, |frozen| {
@@ -105,6 +105,29 @@ pub fn walk(opened: &Opened, limits: Limits) -> Result<Walked, Refusal> {
     conclude(opened, &live, &modules, pass, limits, &mut walked);
     walked.bytes_read = live.bytes_read();
     Ok(walked)
+}
+
+fn no_heap() -> Refusal {
+    let why = "no heap of glibc was found in it".into();
+    Refusal::Unavailable { what: "a walk for lost blocks", why }
+}
+
+/// What is looked at while the target runs.
+struct Ahead {
+    modules: Modules,
+    data: Vec<Range<u64>>,
+}
+
+impl Ahead {
+    fn look(opened: &Opened, live: &Live, limits: Limits) -> Result<Self, Refusal> {
+        refuse(opened)?;
+        let mappings = read::mappings(opened)?;
+        let modules = Modules::find(opened, live, &mappings);
+        let data = modules.data(opened, opened.link("exe").as_deref());
+        let arenas = glibc::find(live, &mappings, &data).ok_or_else(no_heap)?;
+        rate::refuse_too_long(opened, live, mappings.len(), &arenas, limits.pause_max)?;
+        Ok(Self { modules, data })
+    }
 }
 
 fn refuse(opened: &Opened) -> Result<(), Refusal> {
