@@ -7,13 +7,14 @@
 //! ```
 //!
 //! Conservative: any word that looks like an address is one, so a lost block can be missed and
-//! never invented; only pointers that are not stored as addresses (compressed, XORed, in a file or
-//! in another process) invent one. Blocks of glibc only.
+//! hardly ever invented: by pointers that are not stored as addresses (compressed, XORed, in a file
+//! or in another process), and in the case that [`mark`] tells of. Blocks of glibc only.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::Refusal;
 use crate::maps::read;
@@ -64,6 +65,8 @@ pub struct Walked {
     pub lost: Vec<LostBlock>,
     pub blocks: u64,
     pub pause: Duration,
+    /// What the reading in it took of a processor: the pause where one was free all the time.
+    pub pass_cpu: Duration,
     pub bytes_read: u64,
     /// What the tables took of our own memory.
     pub own_bytes: u64,
@@ -94,14 +97,20 @@ pub fn foresee(opened: &Opened, limits: Limits) -> Result<(), Refusal> {
 /// The pause would be too long, the target cannot be stopped, or its heap is not glibc's.
 pub fn walk(opened: &Opened, limits: Limits) -> Result<Walked, Refusal> {
     let live = Live::new(opened.target());
+    // From before the estimate on, which is of the rate at which the pass will go.
+    let urgent = freeze::Urgent::begin();
     let Ahead { modules, data } = Ahead::look(opened, &live, limits)?;
     let tls_bytes = modules.list.iter().map(|module| module.tls_bytes).sum::<u64>();
     let before = Before { data: &data, tls_bytes, table_bytes_max: limits.table_bytes_max };
     let (passed, pause) = freeze::frozen(opened.target(), limits.pause_max, |frozen| {
-        pass::run(opened, &live, before, frozen)
+        let began = cpu_time();
+        let pass = pass::run(opened, &live, before, frozen);
+        (pass, cpu_time().saturating_sub(began))
     })?;
+    let (passed, pass_cpu) = passed;
+    drop(urgent);
     let pass = passed?.ok_or_else(no_heap)?;
-    let mut walked = Walked { pause: pause.length, ..Walked::default() };
+    let mut walked = Walked { pause: pause.length, pass_cpu, ..Walked::default() };
     conclude(opened, &live, &modules, pass, limits, &mut walked);
     walked.bytes_read = live.bytes_read();
     Ok(walked)
@@ -128,6 +137,12 @@ impl Ahead {
         rate::refuse_too_long(opened, live, mappings.len(), &arenas, limits.pause_max)?;
         Ok(Self { modules, data })
     }
+}
+
+/// Of the calling thread.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 
 fn refuse(opened: &Opened) -> Result<(), Refusal> {

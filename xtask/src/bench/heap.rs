@@ -31,6 +31,9 @@ pub fn bench(args: &[&str]) -> Outcome {
 
 /// The bench itself, in the release build.
 pub fn program(args: &[&str]) -> Outcome {
+    if let ["--walk", pid] = args {
+        return walk::one(pid);
+    }
     let only = wanted(args)?;
     let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for (name, part) in PARTS.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {

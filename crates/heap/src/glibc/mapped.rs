@@ -156,7 +156,7 @@ mod tests {
     fn no_two_words_make_a_block_that_leaves_its_mapping_or_overflows() {
         let (page, end) = (16 * PAGE, 24 * PAGE);
         for previous in [0, 1, PAGE, u64::MAX] {
-            for size in [u64::MAX, u64::MAX - 5, SIZE_MASK | MAPPED, 8 * PAGE | MAPPED, MAPPED] {
+            for size in [u64::MAX, u64::MAX - 5, SIZE_MASK | MAPPED, (8 * PAGE) | MAPPED, MAPPED] {
                 for before in [0, 16, PAGE, 7 * PAGE] {
                     if let Some(chunk) = block(page, before, (previous, size), end) {
                         assert!(chunk.address + chunk.bytes <= end, "{chunk:?}");
