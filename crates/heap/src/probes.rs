@@ -12,8 +12,8 @@
 //!
 //! A stack alone accuses whoever allocates most; that its blocks are live, whoever caches. Only
 //! what was allocated in the window, not freed and is out of reach counts. The kernel takes
-//! the probes out when their files close, however this process ends. Refuses what has no malloc that it can
-//! find, and machines other than x86-64.
+//! the probes out when their files close, however this process ends. Refuses what has no malloc
+//! that it can find, and machines other than x86-64.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
