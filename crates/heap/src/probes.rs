@@ -10,10 +10,10 @@
 //! joined     lost ∩ live ─▶ stacks ─▶ naming
 //! ```
 //!
-//! A stack alone accuses whoever allocates most; that its blocks are live, whoever caches. Only what
-//! was allocated in the window, not freed and is out of reach counts. The kernel takes the probes
-//! out when their files close, however this process ends. Refuses what has no malloc that it can
-//! find, and machines other than x86-64.
+//! A stack alone accuses whoever allocates most; that its blocks are live, whoever caches. Only
+//! what was allocated in the window, not freed and is out of reach counts. The kernel takes
+//! the probes out when their files close, however this process ends. Refuses what has no malloc
+//! that it can find, and machines other than x86-64.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -181,8 +181,8 @@ impl<'a> Window<'a> {
             sum.1 = sum.1.saturating_add(block.stands_for);
         }
         notes.push(format!(
-            "by stack: estimated from {drawn} lost blocks out of those drawn in the window, each of \
-             which stands for as many as were not drawn; what was lost before it has no stack"
+            "by stack: estimated from {drawn} lost blocks out of those drawn in the window, each \
+             of which stands for as many as were not drawn; what was lost before it has no stack"
         ));
         if nameless + stacks.dropped > 0 {
             notes.push(format!("{} samples have no stack", nameless + stacks.dropped));

@@ -1,6 +1,6 @@
 //! Takes a report: of level 0, everything that can be read while the target goes on undisturbed;
-//! of level 1, what is lost besides, for which the target is stopped; of level 2, also who allocates
-//! it, for which its allocations are trapped for a while.
+//! of level 1, what is lost besides, for which the target is stopped; of level 2, also who
+//! allocates it, for which its allocations are trapped for a while.
 //!
 //! What could not be had stays null and a note says why; only a target of which nothing can be
 //! read is refused. Every step has a bound, so that a report always ends.

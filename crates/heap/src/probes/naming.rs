@@ -1,8 +1,8 @@
 //! Names of addresses: function, file and line, with the functions inlined there.
 //!
 //! By blazesym, from the symbols and the debug information of the target's own files. They are
-//! copied first, within a bound: a file that is cut short while it is mapped would end this process.
-//! Of larger ones the symbol table is read, without lines.
+//! copied first, within a bound: a file that is cut short while it is mapped would end this
+//! process. Of larger ones the symbol table is read, without lines.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -10,9 +10,9 @@ use crate::reach::{self, Limits, TABLE_BYTES_MAX, Walked};
 use crate::report::Report;
 use crate::target::Opened;
 
-/// Walks the target within its bound and fills in what it lost, and at level 2 who allocates that. A
-/// heap that cannot be walked leaves the report at level 0, a target that cannot be probed at level
-/// 1, with a note.
+/// Walks the target within its bound and fills in what it lost, and at level 2 who allocates that.
+/// A heap that cannot be walked leaves the report at level 0, a target that cannot be probed
+/// at level 1, with a note.
 ///
 /// # Errors
 /// The target cannot be stopped, or the pause would be too long: whoever asked for a pause has to
