@@ -34,7 +34,6 @@ mod recording;
 mod rounds;
 mod rousing;
 pub mod schedule;
-mod screening;
 mod senses;
 mod standing;
 mod state;

@@ -7,7 +7,6 @@ use super::discovery::retire;
 use super::hurry::Hurry;
 use super::processes::{Particulars, Process, Reading};
 use super::schedule::Change;
-use super::screening::Screening;
 use super::state::State;
 use super::wheel::{Due, Tick};
 use super::{ending, judging, pressing};
@@ -36,7 +35,6 @@ const CGROUP_INTERVAL_MAX: Duration = Duration::from_secs(10);
 pub struct Readers {
     pub page_size: Bytes,
     pub buffer: Vec<u8>,
-    pub screening: Screening,
 }
 
 /// Reads everything in `due` and schedules each for its next time.
@@ -74,13 +72,8 @@ fn visit_process(
         return false;
     };
     let calm = process.calm.filter(|_| process.track.judge_due > tick && descriptor_fits(process));
-    if calm.is_some() && readers.screening.is_unchanged(index, now) {
-        pass_by(state, index, now);
-        return true;
-    }
     let (statm, reading) = match read(process, calm, roots) {
         Ok(None) => {
-            readers.screening.remember(index, process.facts.id.pid, now);
             pass_by(state, index, now);
             return true;
         }
@@ -127,9 +120,6 @@ fn visit_process(
         let facts = &process.facts;
         let done = split == before && !facts.particulars_stale && !facts.standing.is_suspect();
         process.calm = done.then_some(reading);
-        if done {
-            readers.screening.remember(index, facts.id.pid, now);
-        }
     }
     true
 }
