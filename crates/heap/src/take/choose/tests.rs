@@ -1,33 +1,11 @@
 //! Findings against one another.
 
 use super::*;
-use crate::report::{Identity, Method, SCHEMA};
+use crate::verdict::testing;
 
+/// Before anything was found.
 fn report() -> Report {
-    Report {
-        schema: SCHEMA.to_owned(),
-        id: None,
-        taken_at: String::new(),
-        identity: Identity {
-            pid: 1,
-            start_time: 2,
-            exe: None,
-            cmdline: None,
-            cgroup: None,
-            limit_bytes: None,
-            headroom_bytes: None,
-            runtime: None,
-        },
-        method: Method::default(),
-        rss: None,
-        allocator: None,
-        fragmentation: None,
-        leaks: None,
-        roots: None,
-        runtime_stats: std::collections::BTreeMap::new(),
-        growth: None,
-        verdict: None,
-    }
+    Report { allocator: None, ..testing::report() }
 }
 
 fn found(name: &str, confidence: f64, in_use: u64) -> Finding {
