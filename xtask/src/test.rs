@@ -2,7 +2,7 @@
 //! and what needs another kernel, in emulated machines.
 
 use crate::run::{command, exists, run, top};
-use crate::{Outcome, bpf, tools, vm};
+use crate::{Outcome, bpf, schemathesis, tools, vm};
 
 pub fn test() -> Outcome {
     tools::install(tools::FOR_TESTS)?;
@@ -39,5 +39,6 @@ pub fn test() -> Outcome {
     // A part that is missing is a failure here; elsewhere a test says what it skips.
     tests.env("PLIMSOLL_TESTS_MUST_RUN", "1");
     run(tests)?;
+    schemathesis::schemathesis()?;
     vm::vm(&vm::Wish::tests())
 }
