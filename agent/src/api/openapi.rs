@@ -14,13 +14,14 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{ContentBuilder, Ref, Response, ResponseBuilder};
 
 /// Problems that any operation may answer with.
-const ANYWHERE: [(&str, &str); 8] = [
+const ANYWHERE: [(&str, &str); 9] = [
     ("400", "A parameter is unknown, repeated or has a bad value, or Host is missing"),
     ("401", "A credential is missing or unknown"),
     ("403", "The credential has not the scope that this needs"),
     ("413", "The request has a large body"),
     ("421", "The Host header names another host"),
     ("429", "This client sends too many requests"),
+    ("431", "The request has a long head"),
     ("500", "The agent failed"),
     ("503", "Too many requests or streams at once, or no answer within 10 s"),
 ];

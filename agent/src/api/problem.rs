@@ -152,6 +152,15 @@ impl Problem {
         Self { retry_after_s: u16::try_from(retry_after_s).unwrap_or(u16::MAX), ..problem }
     }
 
+    pub(super) fn head_too_large(bytes_max: usize) -> Self {
+        Self::new(
+            "urn:plimsoll:problem:head-too-large",
+            "Request head too large",
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            format!("target and headers of a request may have {bytes_max} bytes"),
+        )
+    }
+
     pub(super) fn foreign_origin() -> Self {
         Self::new(
             "urn:plimsoll:problem:foreign-origin",

@@ -12,6 +12,7 @@ use crate::sampler::State;
 use crate::view::EventKind;
 use crate::view::reload::{ReloadFigures, ReloadView};
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,8 @@ pub(super) struct Parts {
 pub(super) struct Reloader {
     parts: Parts,
     held: Mutex<Held>,
+    /// The files as they were before the first request.
+    at_start: BTreeMap<PathBuf, Mark>,
 }
 
 struct Held {
@@ -54,7 +57,8 @@ impl Reloader {
             ..ReloadFigures::default()
         };
         parts.state.lock().health.ok(SOURCE, parts.guard.rules().describe());
-        Self { parts, held: Mutex::new(Held { running, figures }) }
+        let at_start = marks(&parts);
+        Self { parts, held: Mutex::new(Held { running, figures }), at_start }
     }
 
     /// Loads and checks everything; nothing is changed by it.
@@ -94,14 +98,6 @@ impl Reloader {
             needs_restart: owned(needs_restart),
             ..ReloadView::default()
         }
-    }
-
-    /// Every file whose change asks for a reload.
-    fn files(&self) -> Vec<PathBuf> {
-        let request = &self.parts.request;
-        let by_env = request.env.get("PLIMSOLL_CONFIG").filter(|f| !f.is_empty()).map(Into::into);
-        let file = request.file.clone().or(by_env).unwrap_or_else(|| DEFAULT_FILE.into());
-        std::iter::once(file).chain(self.parts.guard.rules().files().to_vec()).collect()
     }
 
     /// Tells of one reload wherever it has to be seen.
@@ -159,22 +155,26 @@ impl Reload for Reloader {
 pub(super) async fn watch(reloader: Arc<Reloader>) {
     let mut every = tokio::time::interval(LOOK_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut taken, mut before) = (None, None);
+    // What each file was when it was last taken up. A file that is named for the first time is
+    // new, not changed.
+    let mut taken = reloader.at_start.clone();
+    let mut before = None;
     loop {
         every.tick().await;
         // The disk may hang; requests go on.
         let looker = Arc::clone(&reloader);
-        let looked = tokio::task::spawn_blocking(move || {
-            looker.files().iter().map(|path| mark(path)).collect::<Vec<_>>()
-        });
+        let looked = tokio::task::spawn_blocking(move || marks(&looker.parts));
         let Ok(now) = looked.await else { continue };
-        let known = taken.get_or_insert_with(|| now.clone());
-        if *known != now && before.as_ref() == Some(&now) {
-            reload(&reloader, "file").await;
-            // A reload may name other files; they are new, not changed.
-            taken = None;
+        let changed = now.iter().any(|(path, mark)| taken.get(path).is_some_and(|was| was != mark));
+        if changed && before.as_ref() != Some(&now) {
+            before = Some(now);
+            continue;
         }
-        before = Some(now);
+        // Before the reload: what changes while it reads has to be seen the next time.
+        taken = now;
+        if changed {
+            reload(&reloader, "file").await;
+        }
     }
 }
 
@@ -187,8 +187,20 @@ pub(super) async fn reload(reloader: &Arc<Reloader>, trigger: &'static str) {
     }
 }
 
+/// Every file whose change asks for a reload, as it is now.
+fn marks(parts: &Parts) -> BTreeMap<PathBuf, Mark> {
+    let request = &parts.request;
+    let by_env = request.env.get("PLIMSOLL_CONFIG").filter(|f| !f.is_empty()).map(Into::into);
+    let file = request.file.clone().or(by_env).unwrap_or_else(|| DEFAULT_FILE.into());
+    let files = std::iter::once(file).chain(parts.guard.rules().files().to_vec());
+    files.map(|path| (path.clone(), mark(&path))).collect()
+}
+
+/// Device, inode, time of change and length; None if the file is not there.
+type Mark = Option<[i128; 5]>;
+
 /// What tells one state of a file from another, through symbolic links; None if it is not there.
-fn mark(path: &Path) -> Option<[i128; 5]> {
+fn mark(path: &Path) -> Mark {
     let file = std::fs::metadata(path).ok()?;
     let (device, inode) = (i128::from(file.dev()), i128::from(file.ino()));
     let (s, ns) = (i128::from(file.mtime()), i128::from(file.mtime_nsec()));

@@ -20,7 +20,8 @@ pub struct RunArgs {
     pub insecure: bool,
     /// TLS, client certificates and users, as Prometheus's exporters have them
     /// [env: PLIMSOLL_WEB_CONFIG_FILE]
-    #[arg(long = "web.config.file", value_name = "FILE", value_parser = by_key("http.web_config_file"))]
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    #[arg(value_parser = by_key("http.web_config_file"))]
     pub web_config_file: Option<String>,
     /// Directory in which history survives a restart [env: PLIMSOLL_STATE_DIR]
     #[arg(long, value_name = "DIR", value_parser = by_key("state_dir"))]

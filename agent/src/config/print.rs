@@ -51,7 +51,8 @@ pub fn reference_toml() -> String {
         let flag = key.flag.map(|flag| format!(", flag --{flag}")).unwrap_or_default();
         let _ = write!(
             out,
-            "\n# {}\n# {}\n# Accepted: {}.\n# For: {}\n# Takes effect: {}.\n# Environment {}{flag}.\n\
+            "\n# {}\n# {}\n# Accepted: {}.\n# For: {}\n# Takes effect: {}.\n\
+             # Environment {}{flag}.\n\
              #{name} = {value}\n",
             key.doc,
             key.edges,

@@ -36,8 +36,8 @@ fn a_signal_takes_over_what_is_live_and_names_what_waits() {
     // The watch may have been faster.
     assert!(applied.is_empty() || applied == ["http.allowed_hosts"], "{view}");
     assert_eq!(view["needs_restart"], serde_json::json!(["history.ram_budget"]));
-    let named = format!("GET /healthz HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n");
-    assert_eq!(agent.request(&named).expect("an answer").status, 200);
+    let named = "GET /healthz HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n";
+    assert_eq!(agent.request(named).expect("an answer").status, 200);
 
     std::fs::write(&file, "[http]\nrate_limt = 3\n").expect("it is written");
     hang_up(&agent);

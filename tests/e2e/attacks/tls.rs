@@ -134,7 +134,8 @@ fn users_log_in_over_tls_and_the_commands_ask_with_authority_and_token() {
     certificate(dir, "ca", "server", PAST, FUTURE);
     let tokens = super::tokens(dir);
     // bcrypt of "hunter2", cost 4.
-    let web = "tls_server_config: {cert_file: server.crt, key_file: server.key}\nbasic_auth_users:\n  \
+    let web = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n\
+        basic_auth_users:\n  \
         ann: $2b$04$HASHHASH\n";
     let web = web.replace("$2b$04$HASHHASH", HUNTER2);
     let agent = with_web(dir, &web, &format!("tokens_file = {tokens:?}"));

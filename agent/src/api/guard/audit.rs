@@ -53,9 +53,13 @@ impl Deed {
         let Self { method, path, from, .. } = self;
         let (who, note) = (&caller.name, note.unwrap_or_default());
         if refused {
-            tracing::warn!(target: TARGET, ?who, scope, from, method, ?path, status, ?note, "audit: refused");
+            tracing::warn!(
+                target: TARGET, ?who, scope, from, method, ?path, status, ?note, "audit: refused"
+            );
         } else {
-            tracing::info!(target: TARGET, ?who, scope, from, method, ?path, status, ?note, "audit");
+            tracing::info!(
+                target: TARGET, ?who, scope, from, method, ?path, status, ?note, "audit"
+            );
         }
     }
 }

@@ -11,6 +11,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use std::sync::Arc;
 
+/// The server's buffer bounds what is held, but by what fits into one read; this is exact.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+
 /// Layer: lets a request through, or says why not.
 pub(in crate::api) async fn pass(
     State(guard): State<Arc<Guard>>,
@@ -22,6 +25,9 @@ pub(in crate::api) async fn pass(
     if let Some(seconds) = guard.take(peer.as_ref(), &rules, 1.0) {
         Guard::count(&guard.refusals.limited);
         return Problem::rate_limited(seconds).into_response();
+    }
+    if head_bytes(&request) > HEAD_BYTES_MAX {
+        return Problem::head_too_large(HEAD_BYTES_MAX).into_response();
     }
     let deed = audit::Deed::of(&request, peer.as_ref());
     let asked = Asked {
@@ -43,6 +49,13 @@ pub(in crate::api) async fn pass(
     deed.tell(&caller, &mut response);
     challenge(&rules, &mut response);
     response
+}
+
+/// The length of a request's target and headers, as they were sent.
+fn head_bytes(request: &Request) -> usize {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let headers = request.headers().iter();
+    target + headers.map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
 }
 
 /// What a request is judged by; its body is not.
