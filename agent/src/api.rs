@@ -3,10 +3,12 @@
 //! Everything shown comes from one [`Watch`]; nothing here reads the kernel. Only a silence changes
 //! the agent, and only a heap report looks into a process; both have to be asked for rightly.
 //! Every request is bounded: in size, in time, in number at once; every error is an RFC 9457
-//! problem. There is no authentication yet, so [`check_bind`] refuses to leave the loopback
-//! unless told to, and the `Host` allow-list keeps web sites from reaching in by DNS rebinding.
+//! problem. [`guard`] says who may ask for what; where it knows no credential, [`check_bind`]
+//! refuses to leave the loopback unless told to, and the `Host` allow-list keeps web sites from
+//! reaching in by DNS rebinding.
 
 mod events;
+pub mod guard;
 mod host;
 mod incidents;
 mod metrics;
@@ -15,6 +17,7 @@ mod page;
 mod probes;
 mod problem;
 mod query;
+mod reload;
 mod reports;
 mod serve;
 mod silences;
@@ -26,7 +29,9 @@ mod desk;
 #[cfg(test)]
 mod tests;
 
+pub use guard::{Guard, RuleFaults, Rules, Scope};
 pub use openapi::openapi;
+pub use reload::Reload;
 pub use serve::serve;
 
 use crate::view::Watch;
@@ -36,7 +41,6 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::{BoxError, Router};
-use host::HostRule;
 use problem::Problem;
 use prometheus_client::registry::Registry;
 use std::any::Any;
@@ -67,19 +71,30 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
     img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; \
     form-action 'none'";
 
-/// What the router must know of the configuration.
-#[derive(Clone, Debug)]
+/// What the router is given beside what it shows.
+#[derive(Clone)]
 pub struct ApiSettings {
-    /// Host names, beside the loopback's and `listen`, under which requests are answered.
-    pub allowed_hosts: Vec<String>,
-    pub listen: SocketAddr,
-    /// Whether silences may be made and ended.
-    pub silences: bool,
-    /// Who may ask for heap reports.
-    pub heap: HeapPermission,
+    /// Who may ask for what; also [`serve`] is given it, for TLS.
+    pub guard: Arc<Guard>,
+    /// What reads the configuration anew; None where there is none, as in the demo.
+    pub reload: Option<Arc<dyn Reload>>,
 }
 
-/// Who may have heap reports taken over HTTP, until the API knows users.
+impl ApiSettings {
+    /// Those of an agent without credentials.
+    #[must_use]
+    pub fn open(listen: SocketAddr) -> Self {
+        Self { guard: Arc::new(Guard::new(Rules::open(listen))), reload: None }
+    }
+}
+
+impl std::fmt::Debug for ApiSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiSettings").field("guard", &self.guard).finish_non_exhaustive()
+    }
+}
+
+/// Who may have heap reports taken over HTTP.
 #[derive(Clone, Debug, Default)]
 pub struct HeapPermission {
     /// Without a token level 0 is taken: the API listens on a loopback address.
@@ -96,8 +111,9 @@ pub struct HeapPermission {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "refusing to listen on {0}: other machines can reach it and there is no authentication; \
-     listen on 127.0.0.1 (or [::1]), or pass --insecure if everyone who can reach {0} may read \
-     the names, command lines and memory of this node's processes"
+     set http.tokens_file or http.web_config_file, listen on 127.0.0.1 (or [::1]), or pass \
+     --insecure if everyone who can reach {0} may read the names, command lines and memory of \
+     this node's processes"
 )]
 pub struct BindRefused(pub SocketAddr);
 
@@ -121,22 +137,23 @@ struct Shared {
     watch: Arc<dyn Watch>,
     metrics: Arc<Registry>,
     streams: Arc<Semaphore>,
-    silences: bool,
-    heap: Arc<HeapPermission>,
+    guard: Arc<Guard>,
+    reload: Option<Arc<dyn Reload>>,
 }
 
 /// Builds the service. It holds no task and no socket; [`serve`] gives it both.
 pub fn router(watch: Arc<dyn Watch>, settings: ApiSettings) -> Router {
     let shared = Shared {
-        metrics: Arc::new(metrics::registry(Arc::clone(&watch))),
+        metrics: Arc::new(metrics::registry(Arc::clone(&watch), &settings)),
         watch,
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
-        silences: settings.silences,
-        heap: Arc::new(settings.heap.clone()),
+        guard: Arc::clone(&settings.guard),
+        reload: settings.reload,
     };
     let router = Router::from(documented()).merge(page::assets()).with_state(shared);
     bounded(router)
-        .layer(from_fn_with_state(Arc::new(HostRule::of(&settings)), host::check))
+        .layer(from_fn_with_state(Arc::clone(&settings.guard), guard::pass))
+        .layer(from_fn_with_state(settings.guard, host::check))
         .layer(from_fn(problem::render))
         .layer(always(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
@@ -170,6 +187,7 @@ fn documented() -> OpenApiRouter<Shared> {
         .routes(routes!(reports::report_diff))
         .routes(routes!(reports::report))
         .routes(routes!(events::events))
+        .routes(routes!(reload::reload))
 }
 
 /// Puts the bounds around `router`, innermost first.

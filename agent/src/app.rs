@@ -4,8 +4,10 @@ mod assemble;
 pub mod demo;
 mod desk;
 mod own;
+mod reload;
 mod routing;
 mod run;
 
 pub use desk::Desk;
-pub use run::{RunError, run};
+pub use reload::Relevel;
+pub use run::{RunError, Start, run};

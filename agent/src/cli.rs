@@ -185,6 +185,10 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Config(#[from] Problems),
     #[error(transparent)]
+    Rules(#[from] crate::api::RuleFaults),
+    #[error(transparent)]
+    Bind(#[from] crate::api::BindRefused),
+    #[error(transparent)]
     Ask(#[from] ask::AskError),
     #[error("{0}")]
     Replay(String),
@@ -224,7 +228,7 @@ fn complain(failure: &Failure, err: &mut dyn Write) -> Exit {
         Failure::Json(e) if e.io_error_kind() == Some(io::ErrorKind::BrokenPipe) => {
             return Exit::Good;
         }
-        Failure::Config(_) => Exit::BadConfig,
+        Failure::Config(_) | Failure::Rules(_) | Failure::Bind(_) => Exit::BadConfig,
         _ => Exit::Failed,
     };
     // There is nowhere left to say that stderr is closed.

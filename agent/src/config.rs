@@ -7,6 +7,7 @@
 mod field;
 pub mod keys;
 pub mod lists;
+mod live;
 mod load;
 mod print;
 mod problem;
@@ -14,6 +15,7 @@ mod routing;
 mod secret;
 mod values;
 
+pub use live::{adopt, changed};
 pub use load::{DEFAULT_FILE, Effective, Origin, Request, from_text, load};
 pub use print::{effective_toml, reference_toml};
 pub use problem::{Place, Problem, Problems};
@@ -67,6 +69,13 @@ pub struct Http {
     pub listen: SocketAddr,
     pub insecure: bool,
     pub allowed_hosts: Vec<String>,
+    pub tokens_file: Option<PathBuf>,
+    pub web_config_file: Option<PathBuf>,
+    /// Names of scopes: metrics, read, heap, admin.
+    pub basic_auth_scope: String,
+    pub client_cert_scope: String,
+    /// Of each client; 0: none. Units: requests a second.
+    pub rate_limit: usize,
 }
 #[derive(Clone, Debug, PartialEq)]
 pub struct Log {
@@ -201,6 +210,11 @@ impl Default for Config {
                 listen: SocketAddr::from(([127, 0, 0, 1], 9977)),
                 insecure: false,
                 allowed_hosts: Vec::new(),
+                tokens_file: None,
+                web_config_file: None,
+                basic_auth_scope: "read".into(),
+                client_cert_scope: "read".into(),
+                rate_limit: 200,
             },
             state_dir: None,
             proc_root: "/proc".into(),

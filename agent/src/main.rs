@@ -1,5 +1,6 @@
 //! The thin edge: allocator, arguments, log, exit code.
 
+use plimsoll::api;
 use plimsoll::app::{self, demo};
 use plimsoll::cli::{self, Command, DemoArgs, Exit, ProgramArgs, RunArgs};
 use plimsoll::config::{self, Config, LogFormat};
@@ -26,25 +27,27 @@ fn main() -> ExitCode {
 
 fn run(args: &RunArgs) -> Exit {
     let env = config::process_env();
-    let effective = match args.load(env.clone()) {
-        Ok(effective) => effective,
+    let request = args.request(env.clone());
+    let config = match config::load(&request) {
+        Ok(effective) => effective.config,
         Err(problems) => return complain(Exit::BadConfig, &problems),
     };
-    let config = effective.config;
-    start_log(&config);
+    let relevel = start_log(&config);
     let euid = rustix::process::geteuid().as_raw();
     let state_dir = config.history.persist.then(|| config.resolve_state_dir(euid, &env)).flatten();
-    let announce = |address: std::net::SocketAddr| {
+    let announce = |address: std::net::SocketAddr, has_tls: bool| {
+        let scheme = if has_tls { "https" } else { "http" };
         // A closed stdout is no reason to stop watching.
         let _ = writeln!(
             std::io::stdout(),
-            "plimsoll watches this node: http://{address}/  (live in a terminal: plimsoll top \
-             --url http://{address}; what leaks: plimsoll leaks; what it cannot see: \
-             http://{address}/readyz?verbose)"
+            "plimsoll watches this node: {scheme}://{address}/  (live in a terminal: plimsoll top \
+             --url {scheme}://{address}; what leaks: plimsoll leaks; what it cannot see: \
+             {scheme}://{address}/readyz?verbose)"
         );
     };
-    match app::run(config, state_dir.as_deref(), announce) {
+    match app::run(app::Start { config, request, state_dir, relevel }, announce) {
         Ok(()) => Exit::Good,
+        Err(why) if why.is_bad_config() => complain(Exit::BadConfig, &why),
         Err(why) => complain(Exit::Failed, &why),
     }
 }
@@ -76,12 +79,29 @@ fn complain(exit: Exit, why: &dyn std::fmt::Display) -> Exit {
     exit
 }
 
-/// The log goes to stderr. The configuration's check has accepted the level already.
-fn start_log(config: &Config) {
-    let filter = EnvFilter::try_new(&config.log.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+/// The log goes to stderr. The configuration's check has accepted the level already. Returns what
+/// sets another level later.
+fn start_log(config: &Config) -> app::Relevel {
+    let level = filter(&config.log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr);
     match config.log.format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
+        LogFormat::Text => {
+            let log = log.with_ansi(std::io::stderr().is_terminal()).with_filter_reloading();
+            let handle = log.reload_handle();
+            log.init();
+            Box::new(move |level| handle.reload(filter(level)?).map_err(|e| e.to_string()))
+        }
+        LogFormat::Json => {
+            let log = log.json().flatten_event(true).with_filter_reloading();
+            let handle = log.reload_handle();
+            log.init();
+            Box::new(move |level| handle.reload(filter(level)?).map_err(|e| e.to_string()))
+        }
     }
+}
+
+/// The level, and the audit whatever the level is.
+fn filter(level: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(format!("{level},{}=info", api::guard::audit::TARGET))
+        .map_err(|e| e.to_string())
 }

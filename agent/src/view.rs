@@ -6,6 +6,7 @@
 
 mod incident;
 pub mod pressure;
+pub mod reload;
 mod report;
 mod routing;
 
@@ -453,6 +454,8 @@ pub enum EventKind {
     Pressure,
     /// A heap report was taken or refused: who asked, which process, how long it stood still.
     Report,
+    /// The configuration was read anew.
+    Config,
 }
 
 /// One line of the event stream. `seq` grows by one and is the SSE id.
@@ -461,8 +464,8 @@ pub struct Event {
     pub seq: u64,
     pub at: String,
     pub event: EventKind,
-    /// A [`Verdict`], an [`AlertView`], an [`IncidentSummary`], a [`pressure::PressureEvent`] or a
-    /// [`ReportSummary`].
+    /// A [`Verdict`], an [`AlertView`], an [`IncidentSummary`], a [`pressure::PressureEvent`], a
+    /// [`ReportSummary`] or a [`reload::ReloadView`].
     #[schema(value_type = Object)]
     pub data: serde_json::Value,
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
 
+mod attacks;
 mod bpf;
 mod browser;
 mod cache;

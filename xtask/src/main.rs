@@ -8,6 +8,7 @@ mod fuzz;
 mod interrupt;
 mod memcached_suite;
 mod run;
+mod schemathesis;
 mod test;
 mod tools;
 mod vm;
@@ -30,6 +31,7 @@ cargo xtask vm [--kernel 6.1|6.12|all] [--scenario NAME|all|tests] [--keep]
                                      the same product on cgroup v2 under other kernels, emulated
 cargo xtask bpf [--check]            compile the BPF programs, or hold the objects to their sources
 cargo xtask memcached-suite          memcached's own tests against the cache, under its name
+cargo xtask schemathesis             the running agent against its OpenAPI document
 cargo xtask fuzz [TARGET] [SECONDS]  fuzz the parsers, each for a while (default: all, 30 s)";
 
 /// What went wrong, for people.
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         ["bpf"] => bpf::bpf(false),
         ["bpf", "--check"] => bpf::bpf(true),
         ["memcached-suite", rest @ ..] => memcached_suite::suite(rest),
+        ["schemathesis"] => schemathesis::schemathesis(),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         // What the benches run as programs of their own; see `bench::stall`.
         ["bench-program", rest @ ..] => bench::program(rest),

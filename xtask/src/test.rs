@@ -2,7 +2,7 @@
 //! and what needs another kernel, in emulated machines.
 
 use crate::run::{command, exists, run, top};
-use crate::{Outcome, bpf, tools, vm};
+use crate::{Outcome, bpf, schemathesis, tools, vm};
 
 /// Programs and tests in one call: programs alone are built with fewer features of what they share
 /// with tests, so the agent and most of what it stands on would be built twice.
@@ -44,5 +44,6 @@ pub fn test() -> Outcome {
     // A part that is missing is a failure here; elsewhere a test says what it skips.
     tests.env("PLIMSOLL_TESTS_MUST_RUN", "1");
     run(tests)?;
+    schemathesis::schemathesis()?;
     vm::vm(&vm::Wish::tests())
 }

@@ -26,6 +26,7 @@ pub const FOR_TESTS: &[Tool] = &[
         package: "prometheus-alertmanager",
         why: "takes the alerts that the agent sends",
     },
+    Tool { program: "curl", package: "curl", why: "shows certificates to the agent" },
     Tool { program: "openssl", package: "openssl", why: "makes the certificates of test servers" },
     Tool {
         program: "tmux",
@@ -69,11 +70,17 @@ const PYTHON_CLIENTS: &[&str] = &["pymemcache==4.0.0", "pytest>=8"];
 
 /// Puts [`PYTHON_CLIENTS`] where the end-to-end tests look for them.
 pub fn install_python_clients() -> Outcome {
-    let python = top().join("target/python");
-    if python.join("bin/pytest").exists() {
+    let why = "their own tests are run against the cache";
+    install_python("python", "pytest", PYTHON_CLIENTS, why)
+}
+
+/// A Python environment at `target/NAME` that holds `program`, out of `packages`.
+pub fn install_python(name: &str, program: &str, packages: &[&str], why: &str) -> Outcome {
+    let python = top().join("target").join(name);
+    if python.join("bin").join(program).exists() {
         return Ok(());
     }
-    println!("needs {}: their own tests are run against the cache", PYTHON_CLIENTS.join(", "));
+    println!("needs {}: {why}", packages.join(", "));
     let can = command(&["python3", "-c", "import ensurepip"]).status();
     if !can.is_ok_and(|status| status.success()) {
         apt_get(&["python3-venv"])?;
@@ -82,7 +89,7 @@ pub fn install_python_clients() -> Outcome {
     make.arg(&python);
     run(make)?;
     let mut install = Command::new(python.join("bin/pip"));
-    install.args(["install", "--quiet", "--disable-pip-version-check"]).args(PYTHON_CLIENTS);
+    install.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages);
     run(install)
 }
 

@@ -134,6 +134,7 @@ fn frame(event: &Event) -> sse::Event {
         EventKind::Incident => "incident",
         EventKind::Pressure => "pressure",
         EventKind::Report => "report",
+        EventKind::Config => "config",
     };
     let frame = sse::Event::default().id(event.seq.to_string()).event(kind);
     // An Event is strings, numbers and a JSON value, which always serialise.

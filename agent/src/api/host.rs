@@ -5,14 +5,14 @@
 //! and the configured names pass. When listening on all addresses, any literal address passes,
 //! because rebinding needs a name and probes and scrapers come by pod address.
 
-use super::ApiSettings;
+use super::Guard;
 use super::problem::Problem;
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::Response;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Which hosts are answered.
@@ -24,15 +24,15 @@ pub(super) struct HostRule {
 }
 
 impl HostRule {
-    pub(super) fn of(settings: &ApiSettings) -> Self {
-        let names = settings.allowed_hosts.iter().map(|name| {
+    pub(super) fn new(listen: SocketAddr, allowed_hosts: &[String]) -> Self {
+        let names = allowed_hosts.iter().map(|name| {
             let authority = name.parse::<Authority>();
             normal(authority.as_ref().map_or(name, |authority| authority.host()))
         });
-        Self { listen: settings.listen.ip().to_canonical(), names: names.collect() }
+        Self { listen: listen.ip().to_canonical(), names: names.collect() }
     }
 
-    fn allows(&self, host: &str) -> bool {
+    pub(super) fn allows(&self, host: &str) -> bool {
         let host = normal(host);
         let literal = host.parse::<IpAddr>().is_ok_and(|ip| {
             let ip = ip.to_canonical();
@@ -65,11 +65,11 @@ impl HostRule {
 
 /// Layer: refuses requests for hosts that the rule does not allow.
 pub(super) async fn check(
-    State(rule): State<Arc<HostRule>>,
+    State(guard): State<Arc<Guard>>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    rule.judge(&request)?;
+    guard.rules().host.judge(&request)?;
     Ok(next.run(request).await)
 }
 
@@ -84,12 +84,8 @@ mod tests {
     use super::*;
 
     fn rule(listen: &str, names: &[&str]) -> HostRule {
-        HostRule::of(&ApiSettings {
-            allowed_hosts: names.iter().map(ToString::to_string).collect(),
-            listen: listen.parse().unwrap(),
-            silences: false,
-            heap: crate::api::HeapPermission::default(),
-        })
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        HostRule::new(listen.parse().unwrap(), &names)
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! 200 targets by urgency, 500 cgroups by usage, and gauges say how many were left out.
 
 mod destinations;
+mod guard;
 mod own;
 mod pressure;
 mod reports;
@@ -12,10 +13,10 @@ mod targets;
 mod tests;
 mod usage;
 
-use super::Shared;
 use super::probes::accepts;
 use super::problem::Problem;
 use super::query::Params;
+use super::{ApiSettings, Guard, Reload, Shared};
 use crate::view::Watch;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri, header};
@@ -52,13 +53,19 @@ pub(super) async fn metrics(
 }
 
 /// A registry whose values are looked up in `watch` whenever it is encoded.
-pub(super) fn registry(watch: Arc<dyn Watch>) -> Registry {
+pub(super) fn registry(watch: Arc<dyn Watch>, settings: &ApiSettings) -> Registry {
     let mut registry = Registry::with_prefix("plimsoll");
-    registry.register_collector(Box::new(Scrape(watch)));
+    let guard = Arc::clone(&settings.guard);
+    let reload = settings.reload.clone();
+    registry.register_collector(Box::new(Scrape { watch, guard, reload }));
     registry
 }
 
-struct Scrape(Arc<dyn Watch>);
+struct Scrape {
+    watch: Arc<dyn Watch>,
+    guard: Arc<Guard>,
+    reload: Option<Arc<dyn Reload>>,
+}
 
 impl fmt::Debug for Scrape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,14 +76,15 @@ impl fmt::Debug for Scrape {
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut sheet = Sheet(encoder);
-        own::write(&mut sheet, &self.0.own())?;
-        reports::write(&mut sheet, &self.0.own().reports)?;
-        own::write_sources(&mut sheet, &self.0.health())?;
-        pressure::write(&mut sheet, &self.0.pressure())?;
-        destinations::write(&mut sheet, &self.0.destinations(), self.0.silences().len())?;
-        usage::write_node(&mut sheet, &self.0.node())?;
-        usage::write_cgroups(&mut sheet, self.0.cgroups())?;
-        targets::write(&mut sheet, &self.0.verdicts(None, None))
+        own::write(&mut sheet, &self.watch.own())?;
+        reports::write(&mut sheet, &self.watch.own().reports)?;
+        own::write_sources(&mut sheet, &self.watch.health())?;
+        pressure::write(&mut sheet, &self.watch.pressure())?;
+        destinations::write(&mut sheet, &self.watch.destinations(), self.watch.silences().len())?;
+        usage::write_node(&mut sheet, &self.watch.node())?;
+        usage::write_cgroups(&mut sheet, self.watch.cgroups())?;
+        guard::write(&mut sheet, &self.guard, self.reload.as_deref())?;
+        targets::write(&mut sheet, &self.watch.verdicts(None, None))
     }
 }
 

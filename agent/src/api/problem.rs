@@ -126,6 +126,50 @@ impl Problem {
         )
     }
 
+    /// The configuration cannot be taken over; the old one goes on. `errors` say why.
+    pub(super) fn bad_configuration(what: &[String]) -> Self {
+        let mut problem = Self::new(
+            "urn:plimsoll:problem:bad-configuration",
+            "Configuration refused",
+            StatusCode::CONFLICT,
+            "the configuration has faults; the one that held goes on",
+        );
+        let fault = |detail: &String| ParameterError {
+            parameter: "configuration".into(),
+            detail: detail.clone(),
+        };
+        problem.errors = what.iter().take(ERRORS_MAX).map(fault).collect();
+        problem
+    }
+
+    pub(super) fn rate_limited(retry_after_s: u64) -> Self {
+        let problem = Self::new(
+            "urn:plimsoll:problem:rate-limited",
+            "Too many requests",
+            StatusCode::TOO_MANY_REQUESTS,
+            "this client sends more than http.rate_limit requests a second",
+        );
+        Self { retry_after_s: u16::try_from(retry_after_s).unwrap_or(u16::MAX), ..problem }
+    }
+
+    pub(super) fn head_too_large(bytes_max: usize) -> Self {
+        Self::new(
+            "urn:plimsoll:problem:head-too-large",
+            "Request head too large",
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            format!("target and headers of a request may have {bytes_max} bytes"),
+        )
+    }
+
+    pub(super) fn foreign_origin() -> Self {
+        Self::new(
+            "urn:plimsoll:problem:foreign-origin",
+            "Request of another site",
+            StatusCode::FORBIDDEN,
+            "a web site other than the agent's own page sent this through a browser",
+        )
+    }
+
     pub(super) fn too_soon(detail: impl Into<String>, retry_after_s: u64) -> Self {
         let status = StatusCode::TOO_MANY_REQUESTS;
         let problem = Self::new("urn:plimsoll:problem:too-soon", "Too soon", status, detail);
@@ -283,7 +327,7 @@ pub(super) async fn render(request: Request, next: Next) -> Response {
     } else if status == StatusCode::SERVICE_UNAVAILABLE {
         parts.headers.insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
     }
-    if status == StatusCode::UNAUTHORIZED {
+    if status == StatusCode::UNAUTHORIZED && !parts.headers.contains_key(header::WWW_AUTHENTICATE) {
         parts.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     Response::from_parts(parts, body)

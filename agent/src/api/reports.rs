@@ -2,10 +2,12 @@
 //!
 //! To have one taken is the only request that looks into a process. Its body has to say that it is
 //! JSON, which a web site cannot send here unasked. Level 0 leaves the process alone and is open on
-//! a loopback address; everything else needs the token, and a level that the configuration opens.
+//! a loopback address where no credential is set up; everything else needs the scope heap, or the
+//! token, and a level that the configuration opens.
 
 mod permit;
 
+use super::guard::{Caller, Note, Scope};
 use super::problem::{ParameterError, Problem};
 use super::query::Params;
 use super::serve::Peer;
@@ -21,7 +23,6 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use plimsoll_heap::{Report, render};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A report that is finished within this time is answered with 201, a slower one with 202.
@@ -64,6 +65,7 @@ pub(super) async fn reports(
 pub(super) async fn take_report(
     State(shared): State<Shared>,
     peer: Option<Extension<Peer>>,
+    caller: Option<Extension<Caller>>,
     uri: Uri,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -75,11 +77,13 @@ pub(super) async fn take_report(
     let body = body.map_err(|_| Problem::body_too_large(BODY_BYTES_MAX))?;
     let wish: ReportRequest =
         serde_json::from_slice(&body).map_err(|why| Problem::bad_body(why.to_string()))?;
-    check(&wish, &shared.heap)?;
-    let peer = peer.map_or_else(|| "-".to_owned(), |Extension(Peer(peer))| peer.to_string());
-    let (permission, level) = (Arc::clone(&shared.heap), wish.level);
-    let asks = peer.clone();
-    waiting(move || permit::permit(&permission, level, &headers, &asks)).await??;
+    let rules = shared.guard.rules();
+    check(&wish, &rules.heap)?;
+    let peer = peer.map_or_else(|| "-".to_owned(), |Extension(peer)| peer.address.to_string());
+    let has_scope = caller.is_some_and(|Extension(caller)| caller.may(Scope::Heap));
+    let (level, asks) = (wish.level, peer.clone());
+    let permitted = move || permit::permit(&rules.heap, level, &headers, &asks, has_scope);
+    waiting(permitted).await??;
     let pid = wish.pid;
     let ordered = waiting(move || shared.watch.take_report(&wish, &peer)).await?;
     let none = || Problem::unknown_target(format!("no process has the pid {pid}"));
@@ -91,8 +95,9 @@ pub(super) async fn take_report(
         Ok(Err(_)) => return Err(Problem::internal()),
         Err(_) => StatusCode::ACCEPTED,
     };
+    let note = Note(format!("pid {pid} level {level} report {}", ticket.id));
     let made = Json(ReportMade { id: ticket.id });
-    Ok((status, [(header::LOCATION, place)], made).into_response())
+    Ok((status, [(header::LOCATION, place)], Extension(note), made).into_response())
 }
 
 /// One heap report in full: JSON (`plimsoll.report/1`), with `.pb.gz` behind its id a profile for

@@ -1,5 +1,6 @@
-//! Connections: accepted up to a limit, timed, and drained on shutdown.
+//! Connections: accepted up to a limit, encrypted if wanted, timed, and drained on shutdown.
 
+use super::guard::{Guard, Tls};
 use super::stall::Unstalled;
 use axum::http::Request;
 use axum::{Extension, Router};
@@ -10,16 +11,22 @@ use hyper_util::service::TowerToHyperService;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 /// Connections open at once; more wait in the kernel's backlog.
 const CONNECTIONS_MAX: usize = 256;
 /// For all of a request's head to arrive, and for a kept-alive connection to stay silent.
 const HEAD_TIME: Duration = Duration::from_secs(15);
+/// For all of a TLS handshake.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Units: bytes of request head, and of unsent response that is held.
 const BUFFER_BYTES_MAX: usize = 32 * 1024;
 const HEADERS_MAX: usize = 64;
@@ -30,7 +37,11 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) SocketAddr);
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
+    /// It has shown a certificate of the client CA.
+    pub(super) certified: bool,
+}
 
 /// Tells event streams that the server is shutting down.
 #[derive(Clone, Debug)]
@@ -49,7 +60,12 @@ impl Draining {
 
 /// Serves `router` until `shutdown`, then lets requests under way finish within 3 s. Event
 /// streams end at once.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    guard: Arc<Guard>,
+    shutdown: impl Future<Output = ()>,
+) {
     let (announce, draining) = watch::channel(false);
     let draining = Draining(draining);
     let router = router.layer(Extension(draining.clone()));
@@ -60,9 +76,10 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
-                Ok((stream, peer)) => {
-                    let router = router.clone();
-                    connections.spawn(connection(stream, Peer(peer), router, draining.clone()));
+                Ok((stream, address)) => {
+                    let peer = Peer { address, certified: false };
+                    let (router, guard) = (router.clone(), Arc::clone(&guard));
+                    connections.spawn(connection(stream, peer, router, guard, draining.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -80,10 +97,52 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
 }
 
 /// Serves one connection. Its errors are the client's and are not worth a line in the log.
-async fn connection(stream: TcpStream, peer: Peer, router: Router, mut draining: Draining) {
+async fn connection(
+    stream: TcpStream,
+    mut peer: Peer,
+    router: Router,
+    guard: Arc<Guard>,
+    draining: Draining,
+) {
     // Without it small responses may wait for an acknowledgement; with an error nothing is lost.
     let _ = stream.set_nodelay(true);
-    let io = TokioIo::new(Unstalled::new(stream));
+    let Some(tls) = guard.rules().tls.clone() else {
+        return requests(Unstalled::new(stream), peer, router, draining).await;
+    };
+    match encrypted(stream, &tls).await {
+        Ok((stream, certified)) => {
+            peer.certified = certified;
+            requests(stream, peer, router, draining).await;
+        }
+        Err(why) => {
+            guard.refusals.handshakes.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(peer = %peer.address, why, "no TLS connection");
+        }
+    }
+}
+
+type Encrypted = tokio_rustls::server::TlsStream<Unstalled<TcpStream>>;
+
+/// Shakes hands; also says whether the client has shown a certificate.
+async fn encrypted(stream: TcpStream, tls: &Tls) -> Result<(Encrypted, bool), String> {
+    let acceptor = TlsAcceptor::from(Arc::clone(&tls.config));
+    let accepted = acceptor.accept(Unstalled::new(stream));
+    let stream = tokio::time::timeout(HANDSHAKE_TIME, accepted)
+        .await
+        .map_err(|_| "the handshake took too long".to_owned())?
+        .map_err(|e| e.to_string())?;
+    let certified = tls.admits(stream.get_ref().1.peer_certificates())?;
+    Ok((stream, certified))
+}
+
+/// Answers what comes over `stream` until it ends or the server does.
+async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
+    router: Router,
+    mut draining: Draining,
+) {
+    let io = TokioIo::new(stream);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
@@ -116,7 +175,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let server = tokio::spawn(serve(listener, router, async { drop(stopped.await) }));
+        let guard = crate::api::ApiSettings::open(address).guard;
+        let server = tokio::spawn(serve(listener, router, guard, async { drop(stopped.await) }));
         (TcpStream::connect(address).await.unwrap(), stop, server)
     }
 

@@ -105,9 +105,10 @@ pub(super) async fn destinations(
 }
 
 fn permitted(shared: &Shared) -> Result<(), Problem> {
-    let why = "the API can be reached from elsewhere and asks for no password: silences are made \
+    let rules = shared.guard.rules();
+    let why = "the API can be reached from elsewhere and asks for no credential: silences are made \
                in the configuration file, or here if it says alerts.remote_silences = true";
-    if shared.silences { Ok(()) } else { Err(Problem::forbidden(why)) }
+    if rules.has_auth() || rules.silences { Ok(()) } else { Err(Problem::forbidden(why)) }
 }
 
 pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {

@@ -10,7 +10,7 @@ mod show;
 
 use super::assemble::assemble;
 use super::desk::Desk;
-use crate::api::{self, ApiSettings, HeapPermission};
+use crate::api::{self, ApiSettings};
 use crate::config::Config;
 use crate::sampler;
 use crate::sources::Roots;
@@ -114,17 +114,11 @@ async fn play(settings: DemoSettings, out: &mut impl Write) -> Result<bool, Demo
     let sampler = assemble(config, None)?;
     let desk = Arc::new(Desk::new(Arc::clone(&sampler.state), None));
     let handle = sampler::start(sampler)?;
-    let router = api::router(
-        Arc::clone(&desk) as Arc<dyn crate::view::Watch>,
-        ApiSettings {
-            allowed_hosts: Vec::new(),
-            listen: address,
-            silences: false,
-            heap: HeapPermission::default(),
-        },
-    );
+    let api = ApiSettings::open(address);
+    let guard = Arc::clone(&api.guard);
+    let router = api::router(Arc::clone(&desk) as Arc<dyn crate::view::Watch>, api);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(api::serve(listener, router, async move {
+    let server = tokio::spawn(api::serve(listener, router, guard, async move {
         let _ = stopped.await;
     }));
 

@@ -1,14 +1,15 @@
-//! `plimsoll run`: assemble, start, serve, wait for a signal, drain.
+//! `plimsoll run`: assemble, start, serve, reload when told to, wait for a signal, drain.
 
 use super::assemble::{AssembleError, assemble};
 use super::desk::Desk;
+use super::reload::{self, Parts, Relevel, Reloader};
 use super::routing;
-use crate::api::{self, ApiSettings, HeapPermission};
-use crate::config::Config;
+use crate::api::{self, ApiSettings, Guard, Reload, RuleFaults, Rules};
+use crate::config::{Config, Request};
 use crate::sampler;
 use plimsoll_probe::Probe;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,6 +18,8 @@ use tokio::signal::unix::{SignalKind, signal};
 pub enum RunError {
     #[error(transparent)]
     Bind(#[from] api::BindRefused),
+    #[error(transparent)]
+    Rules(#[from] RuleFaults),
     #[error(
         "cannot listen on {address}: {what}; is an agent running already? (--listen gives another \
          address)"
@@ -30,70 +33,98 @@ pub enum RunError {
     SamplerEnded,
 }
 
-/// Who may ask for heap reports.
-fn heap_permission(config: &Config, listening: SocketAddr) -> HeapPermission {
-    let reports = &config.reports;
-    HeapPermission {
-        open: listening.ip().to_canonical().is_loopback(),
-        level_max: reports.http_level_max,
-        token_file: reports.token_file.clone(),
-        max_pause: reports.max_pause,
-        window: reports.window,
+impl RunError {
+    /// Whether the configuration is to blame.
+    #[must_use]
+    pub const fn is_bad_config(&self) -> bool {
+        matches!(self, Self::Bind(_) | Self::Rules(_))
     }
 }
 
-/// Runs the agent until SIGINT or SIGTERM.
+/// What an agent is started with.
+pub struct Start {
+    pub config: Config,
+    /// Where the configuration came from and comes from again.
+    pub request: Request,
+    pub state_dir: Option<PathBuf>,
+    /// Sets the level of the log.
+    pub relevel: Relevel,
+}
+
+impl std::fmt::Debug for Start {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Start").field("state_dir", &self.state_dir).finish_non_exhaustive()
+    }
+}
+
+/// Runs the agent until SIGINT or SIGTERM; SIGHUP has it read its configuration anew.
 ///
-/// `announce` is told the address once it is listening, for the line that says where to look.
+/// `announce` is told the address once it is listening, for the line that says where to look, and
+/// whether it speaks TLS.
 ///
 /// # Errors
 /// When it cannot start. Once started it ends only by a signal.
-pub fn run(
-    config: Config,
-    state_dir: Option<&Path>,
-    announce: impl FnOnce(SocketAddr),
-) -> Result<(), RunError> {
-    api::check_bind(config.http.listen, config.http.insecure, false)?;
+pub fn run(start: Start, announce: impl FnOnce(SocketAddr, bool)) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(RunError::Start)?;
-    runtime.block_on(async {
-        let address = config.http.listen;
-        let listener =
-            TcpListener::bind(address).await.map_err(|what| RunError::Listen { address, what })?;
-        let address = listener.local_addr().map_err(RunError::Start)?;
-        let settings = ApiSettings {
-            allowed_hosts: config.http.allowed_hosts.clone(),
-            listen: address,
-            heap: heap_permission(&config, address),
-            silences: address.ip().to_canonical().is_loopback() || config.alerts.remote_silences,
-        };
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Start)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Start)?;
-        let sampler = assemble(config.clone(), state_dir)?;
-        let routing = routing::start(&config, state_dir.map(Path::to_owned), &sampler.state)
-            .map_err(RunError::Start)?;
-        let desk = Desk::new(Arc::clone(&sampler.state), Some(Arc::clone(&routing.routing)));
-        let desk = Arc::new(desk);
-        let mut handle = sampler::start(sampler).map_err(RunError::Start)?;
-        // Heap reports of the agent itself ask it for the allocator's own figures.
-        let failed = |why: &_| tracing::debug!("no probe: {why}");
-        let probe = || Probe::start("plimsoll").inspect_err(failed).ok();
-        let probe = config.probe.enabled.then(probe).flatten();
-        let mut faulty = false;
-        announce(address);
-        api::serve(listener, api::router(desk, settings), async {
-            tokio::select! {
-                _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
-                _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
-                () = handle.ended() => faulty = true,
-            }
-        })
-        .await;
-        handle.stop();
-        routing.stop();
-        drop(probe);
-        if faulty { Err(RunError::SamplerEnded) } else { Ok(()) }
+    runtime.block_on(serve(start, announce))
+}
+
+/// Reads who may ask for what, and listens where that permits it.
+async fn listen(config: &Config) -> Result<(TcpListener, SocketAddr, Arc<Guard>), RunError> {
+    let address = config.http.listen;
+    let rules = Rules::load(config, address)?;
+    api::check_bind(address, config.http.insecure, rules.has_auth())?;
+    let listener =
+        TcpListener::bind(address).await.map_err(|what| RunError::Listen { address, what })?;
+    let address = listener.local_addr().map_err(RunError::Start)?;
+    if rules.has_auth() && !rules.has_tls() && !address.ip().to_canonical().is_loopback() {
+        tracing::warn!(%address, "tokens and passwords go over the network in clear: see TLS");
+    }
+    Ok((listener, address, Arc::new(Guard::new(rules))))
+}
+
+async fn serve(start: Start, announce: impl FnOnce(SocketAddr, bool)) -> Result<(), RunError> {
+    let Start { config, request, state_dir, relevel } = start;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Start)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Start)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Start)?;
+    let (listener, address, guard) = listen(&config).await?;
+    let sampler = assemble(config.clone(), state_dir.as_deref())?;
+    let routing = routing::start(&config, state_dir, &sampler.state).map_err(RunError::Start)?;
+    let state = Arc::clone(&sampler.state);
+    let desk = Arc::new(Desk::new(Arc::clone(&state), Some(Arc::clone(&routing.routing))));
+    let mut handle = sampler::start(sampler).map_err(RunError::Start)?;
+    // Heap reports of the agent itself ask it for the allocator's own figures.
+    let failed = |why: &_| tracing::debug!("no probe: {why}");
+    let probe = || Probe::start("plimsoll").inspect_err(failed).ok();
+    let probe = config.probe.enabled.then(probe).flatten();
+    let parts = Parts { request, listening: address, guard: Arc::clone(&guard), state, relevel };
+    let reloader = Arc::new(Reloader::new(parts, config));
+    let reload: Arc<dyn Reload> = Arc::clone(&reloader) as Arc<dyn Reload>;
+    let settings = ApiSettings { guard: Arc::clone(&guard), reload: Some(reload) };
+    let watching = tokio::spawn(reload::watch(Arc::clone(&reloader)));
+    let hearing = tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            reload::reload(&reloader, "signal").await;
+        }
+    });
+    let mut faulty = false;
+    announce(address, guard.rules().has_tls());
+    api::serve(listener, api::router(desk, settings), guard, async {
+        tokio::select! {
+            _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+            _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+            () = handle.ended() => faulty = true,
+        }
     })
+    .await;
+    watching.abort();
+    hearing.abort();
+    handle.stop();
+    routing.stop();
+    drop(probe);
+    if faulty { Err(RunError::SamplerEnded) } else { Ok(()) }
 }

@@ -1,8 +1,10 @@
 //! Asks a running agent over HTTP, and says in words why it did not answer.
 //!
 //! Knows the paths of API v1 and nothing of what is done with the answers. Every call is bounded
-//! in time and in the size of its answer.
+//! in time and in the size of its answer. A token comes from a file, never from the command line,
+//! where others could see it.
 
+use crate::config::Secret;
 use crate::target::TargetKind;
 use crate::verdict::Verdict;
 use crate::view::{
@@ -10,7 +12,9 @@ use crate::view::{
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,13 +26,28 @@ pub struct AgentArgs {
     /// The agent to ask
     #[arg(long, env = "PLIMSOLL_URL", default_value = "http://127.0.0.1:9977")]
     pub url: String,
+    /// File whose first line is the token to show, or the last word of it (SCOPE NAME TOKEN)
+    #[arg(long, env = "PLIMSOLL_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Certificates, in PEM, of whom the agent's own is signed by; default: the well-known ones
+    #[arg(long, env = "PLIMSOLL_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+impl AgentArgs {
+    /// Without any credential.
+    pub(crate) const fn bare(url: String) -> Self {
+        Self { url, token_file: None, ca_file: None }
+    }
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AskError {
-    #[error("'{0}' is not the address of an agent: use http://ADDRESS:PORT")]
+    #[error("'{0}' is not the address of an agent: use http://ADDRESS:PORT or https://NAME:PORT")]
     Url(String),
+    #[error("{}: {what}", path.display())]
+    File { path: PathBuf, what: String },
     #[error(
         "no agent answers at {url} ({why}); start one with `plimsoll run`, or name another \
          with --url"
@@ -46,6 +65,8 @@ pub(crate) enum AskError {
 pub(crate) struct Agent {
     url: String,
     http: ureq::Agent,
+    /// What Authorization says.
+    token: Option<Secret>,
 }
 
 /// What the agent costs, as far as its metrics say so.
@@ -59,7 +80,8 @@ pub(crate) struct Cost {
 impl Agent {
     pub(crate) fn at(args: &AgentArgs) -> Result<Self, AskError> {
         let url = args.url.trim_end_matches('/').to_owned();
-        let authority = url.strip_prefix("http://").unwrap_or_default();
+        let authority = ["http://", "https://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+        let authority = authority.unwrap_or_default();
         let odd = |c: char| c.is_whitespace() || c.is_control();
         if authority.is_empty() || authority.contains(odd) {
             return Err(AskError::Url(url.escape_debug().to_string()));
@@ -69,9 +91,11 @@ impl Agent {
             .timeout_global(Some(ANSWER_TIMEOUT))
             .http_status_as_error(false)
             .proxy(None)
+            .tls_config(tls(args.ca_file.as_deref())?)
             .user_agent(concat!("plimsoll/", env!("CARGO_PKG_VERSION")))
             .build();
-        Ok(Self { url, http: config.into() })
+        let token = args.token_file.as_deref().map(token).transpose()?;
+        Ok(Self { url, http: config.into(), token })
     }
 
     pub(crate) fn node(&self) -> Result<NodeView, AskError> {
@@ -153,6 +177,10 @@ impl Agent {
         };
         let accepted = if path == "/metrics" { "text/plain" } else { "application/json" };
         let request = self.http.get(format!("{}{path}", self.url)).header("Accept", accepted);
+        let request = match &self.token {
+            Some(token) => request.header("Authorization", token.expose()),
+            None => request,
+        };
         let mut response = request.call().map_err(no_agent)?;
         let status = response.status().as_u16();
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
@@ -170,6 +198,31 @@ impl Agent {
     fn problem(&self, status: u16, body: &str) -> AskError {
         AskError::Problem { url: self.url.clone(), status, what: problem_in_words(body) }
     }
+}
+
+/// Whom to believe that an agent is who it says.
+fn tls(ca_file: Option<&Path>) -> Result<TlsConfig, AskError> {
+    let Some(path) = ca_file else { return Ok(TlsConfig::default()) };
+    let no_good = |what: String| AskError::File { path: path.to_owned(), what };
+    let bytes = std::fs::read(path).map_err(|e| no_good(e.to_string()))?;
+    let items = parse_pem(&bytes).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+        Ok(_) => None,
+        Err(e) => Some(Err(no_good(e.to_string()))),
+    });
+    let roots = items.collect::<Result<Vec<_>, _>>()?;
+    let roots = RootCerts::new_with_certs(&roots);
+    Ok(TlsConfig::builder().root_certs(roots).build())
+}
+
+/// The value of Authorization for the token of a file.
+fn token(path: &Path) -> Result<Secret, AskError> {
+    let no_good = |what: String| AskError::File { path: path.to_owned(), what };
+    let text = std::fs::read_to_string(path).map_err(|e| no_good(e.to_string()))?;
+    let line = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    let token = line.and_then(|line| line.split_whitespace().last());
+    let token = token.ok_or_else(|| no_good("there is no token in it".into()))?;
+    Ok(Secret::new(format!("Bearer {token}")))
 }
 
 /// A problem document (RFC 9457) as one line; of anything else, the beginning.
@@ -247,7 +300,7 @@ mod tests {
     }
 
     fn agent(url: &str) -> Result<Agent, AskError> {
-        Agent::at(&AgentArgs { url: url.into() })
+        Agent::at(&AgentArgs::bare(url.into()))
     }
 
     #[test]
@@ -256,7 +309,7 @@ mod tests {
         let told = agent("http://127.0.0.1:1/").unwrap().node().unwrap_err().to_string();
         assert!(told.starts_with("no agent answers at http://127.0.0.1:1 ("), "{told}");
         assert!(told.contains("`plimsoll run`"), "{told}");
-        for wrong in ["", "https://x:1", "127.0.0.1:9977", "http://", "http://a b"] {
+        for wrong in ["", "ftp://x:1", "127.0.0.1:9977", "http://", "http://a b"] {
             assert!(matches!(agent(wrong), Err(AskError::Url(_))), "{wrong}");
         }
     }

@@ -200,7 +200,7 @@ mod tests {
             json: true,
             all: false,
             watch: false,
-            agent: AgentArgs { url: String::new() },
+            agent: AgentArgs::bare(String::new()),
         };
         let mut out = Vec::new();
         let given = verdict("x", 7, State::OomImminent);

@@ -15,9 +15,14 @@ pub struct RunArgs {
     /// Address of the HTTP API and the web page; default 127.0.0.1:9977 [env: PLIMSOLL_LISTEN]
     #[arg(long, value_name = "ADDR:PORT", value_parser = by_key("http.listen"))]
     pub listen: Option<String>,
-    /// Serve on an address that others can reach, without a password [env: PLIMSOLL_INSECURE]
+    /// Serve on an address that others can reach, without a credential [env: PLIMSOLL_INSECURE]
     #[arg(long)]
     pub insecure: bool,
+    /// TLS, client certificates and users, as Prometheus's exporters have them
+    /// [env: PLIMSOLL_WEB_CONFIG_FILE]
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    #[arg(value_parser = by_key("http.web_config_file"))]
+    pub web_config_file: Option<String>,
     /// Directory in which history survives a restart [env: PLIMSOLL_STATE_DIR]
     #[arg(long, value_name = "DIR", value_parser = by_key("state_dir"))]
     pub state_dir: Option<String>,
@@ -51,6 +56,7 @@ impl RunArgs {
     pub fn request(&self, env: Env) -> Request {
         let texts = [
             ("http.listen", &self.listen),
+            ("http.web_config_file", &self.web_config_file),
             ("state_dir", &self.state_dir),
             ("proc_root", &self.proc_root),
             ("sys_root", &self.sys_root),
@@ -91,11 +97,14 @@ fn by_key(path: &'static str) -> impl Fn(&str) -> Result<String, String> + Clone
 /// `check-config`: `ok` and what was read, or all problems.
 pub(super) fn check(args: &CheckArgs, env: Env, out: &mut dyn Write) -> Result<Exit, Failure> {
     let checked = load(&Request { file: args.file.clone(), env, flags: Vec::new() })?;
+    let listen = checked.config.http.listen;
+    let rules = crate::api::Rules::load(&checked.config, listen)?;
+    crate::api::check_bind(listen, checked.config.http.insecure, rules.has_auth())?;
     match &checked.file {
         Some(file) => write!(out, "ok: {}", file.display())?,
         None => write!(out, "ok: no file")?,
     }
-    let (set, listen) = (checked.set_count(), checked.config.http.listen);
+    let set = checked.set_count();
     let defaults = KEYS.len() - set;
     write!(out, "; {set} set, {defaults} left to their defaults")?;
     let routing = &checked.config.routing;
@@ -108,7 +117,8 @@ pub(super) fn check(args: &CheckArgs, env: Env, out: &mut dyn Write) -> Result<E
     for (name, count) in lists.into_iter().filter(|(_, count)| *count > 0) {
         write!(out, ", {count} {name}{}", if count == 1 { "" } else { "s" })?;
     }
-    writeln!(out, "; serves on http://{listen}/")?;
+    let scheme = if rules.has_tls() { "https" } else { "http" };
+    writeln!(out, "; serves on {scheme}://{listen}/")?;
     Ok(Exit::Good)
 }
 

@@ -4,6 +4,7 @@
 //! flag (`PLIMSOLL_SAMPLING_CPU_BUDGET`). Other variables of that prefix are left alone, because
 //! Kubernetes sets `PLIMSOLL_PORT` and the like for a Service of this name.
 
+mod http;
 pub mod pressure;
 mod privacy;
 mod probe;
@@ -114,34 +115,14 @@ pub static KEYS: &[Key] = &[
         edges: "In a container: /host/sys.",
         who: "DaemonSets only.",
     },
-    Key {
-        path: "http.listen",
-        flag: Some("listen"),
-        field: Field::Address(|c| &mut c.http.listen),
-        doc: "Address of the HTTP API, the metrics and the web page.",
-        edges: "Port 0 takes any free port. An address that others can reach needs http.insecure.",
-        who: "Whoever scrapes it from another host.",
-    },
-    Key {
-        path: "http.insecure",
-        flag: Some("insecure"),
-        field: Field::Switch(|c| &mut c.http.insecure),
-        doc: "Allows an address that others can reach, although the API asks for no password.",
-        edges: "true: everyone who can reach the port sees process names and command lines.",
-        who: "Only where a network policy guards the port.",
-    },
-    Key {
-        path: "http.allowed_hosts",
-        flag: None,
-        field: Field::List {
-            at: |c| &mut c.http.allowed_hosts,
-            good: is_host,
-            accepted: "a host name without scheme or port",
-        },
-        doc: "Names under which browsers may ask; keeps foreign pages out (DNS rebinding).",
-        edges: "Empty: only localhost and the address in http.listen.",
-        who: "Whoever puts the page behind a name of their own.",
-    },
+    http::LISTEN,
+    http::INSECURE,
+    http::ALLOWED_HOSTS,
+    http::TOKENS_FILE,
+    http::WEB_CONFIG_FILE,
+    http::BASIC_AUTH_SCOPE,
+    http::CLIENT_CERT_SCOPE,
+    http::RATE_LIMIT,
     Key {
         path: "log.format",
         flag: Some("log-format"),

@@ -34,6 +34,7 @@ pub struct EntryPlaces {
 /// A list of any kind.
 pub trait List: Sync {
     fn path(&self) -> &'static str;
+    fn differs(&self, old: &Config, new: &Config) -> bool;
     /// Appends an entry at its defaults.
     fn begin(&self, config: &mut Config);
     /// Sets a key of the newest entry.
@@ -64,9 +65,13 @@ pub fn find(path: &str) -> Option<&'static dyn List> {
     LISTS.iter().copied().find(|list| list.path() == path)
 }
 
-impl<C: Clone + Default> List for Table<C> {
+impl<C: Clone + Default + PartialEq> List for Table<C> {
     fn path(&self) -> &'static str {
         self.path
+    }
+
+    fn differs(&self, old: &Config, new: &Config) -> bool {
+        (self.entries)(&mut old.clone()) != (self.entries)(&mut new.clone())
     }
 
     fn begin(&self, config: &mut Config) {

@@ -251,15 +251,21 @@ impl Loading {
                 self.contradiction(key, "reports.level_max", "is above reports.level_max");
             }
         }
-        if reports.http_level_max > 0 && reports.token_file.is_none() {
-            let what = "lets processes be paused over HTTP: set reports.token_file as well";
+        let http = &config.http;
+        let credentials = http.tokens_file.is_some() || http.web_config_file.is_some();
+        if reports.http_level_max > 0 && reports.token_file.is_none() && !credentials {
+            let what = "lets processes be paused over HTTP: set reports.token_file or \
+                        http.tokens_file as well";
             self.contradiction("reports.http_level_max", "reports.token_file", what);
         }
-        if !config.http.listen.ip().to_canonical().is_loopback() && !config.http.insecure {
+        let reachable = !http.listen.ip().to_canonical().is_loopback();
+        // Whether the files hold a credential is seen when they are read.
+        if reachable && !http.insecure && !credentials {
             let what = format!(
-                "{} can be reached by others and the API asks for no password: listen on a \
-                 loopback address, or say http.insecure = true (--insecure)",
-                config.http.listen
+                "{} can be reached by others and no credential is set up: set http.tokens_file or \
+                 http.web_config_file, listen on a loopback address, or say http.insecure = true \
+                 (--insecure)",
+                http.listen
             );
             self.contradiction("http.listen", "http.insecure", &what);
         }

@@ -40,7 +40,9 @@ pub fn reference_toml() -> String {
     let mut out = String::from(
         "# Plimsoll's configuration. Every key is shown with its default; all may be left out.\n\
          # A flag beats the environment, the environment this file. Check with\n\
-         # `plimsoll check-config FILE`, see what holds with `plimsoll print-config`.\n",
+         # `plimsoll check-config FILE`, see what holds with `plimsoll print-config`. A change of\n\
+         # the file, SIGHUP and POST /api/v1/reload have it read anew; what then takes effect\n\
+         # only after a restart is said with each key. The lists at the end need a restart.\n",
     );
     let defaults = Config::default();
     by_section(&mut out, |out, key| {
@@ -49,12 +51,14 @@ pub fn reference_toml() -> String {
         let flag = key.flag.map(|flag| format!(", flag --{flag}")).unwrap_or_default();
         let _ = write!(
             out,
-            "\n# {}\n# {}\n# Accepted: {}.\n# For: {}\n# Environment {}{flag}.\n\
+            "\n# {}\n# {}\n# Accepted: {}.\n# For: {}\n# Takes effect: {}.\n\
+             # Environment {}{flag}.\n\
              #{name} = {value}\n",
             key.doc,
             key.edges,
             key.field.accepted(),
             key.who,
+            if key.is_live() { "on reload" } else { "after a restart" },
             key.env(),
         );
     });

@@ -5,7 +5,11 @@ use crate::api::desk::Desk;
 
 fn scrape(desk: Desk) -> String {
     let mut exposition = String::new();
-    text::encode(&mut exposition, &registry(desk.shared())).unwrap();
+    text::encode(
+        &mut exposition,
+        &registry(desk.shared(), &ApiSettings::open(([127, 0, 0, 1], 9977).into())),
+    )
+    .unwrap();
     exposition
 }
 
@@ -237,6 +241,12 @@ fn the_exposition_is_escaped_and_leaves_out_what_is_not_known() {
     # HELP plimsoll_cgroups_omitted Cgroups beyond the 500 largest, without rows.
     # TYPE plimsoll_cgroups_omitted gauge
     plimsoll_cgroups_omitted 2.0
+    # HELP plimsoll_http_refused Requests and connections refused, by reason.
+    # TYPE plimsoll_http_refused counter
+    plimsoll_http_refused_total{reason="unauthorized"} 0.0
+    plimsoll_http_refused_total{reason="forbidden"} 0.0
+    plimsoll_http_refused_total{reason="rate_limited"} 0.0
+    plimsoll_http_refused_total{reason="tls_handshake"} 0.0
     # HELP plimsoll_targets Targets by kind and state of their verdict.
     # TYPE plimsoll_targets gauge
     plimsoll_targets{kind="node",state="ok"} 0.0

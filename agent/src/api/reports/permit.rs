@@ -1,5 +1,8 @@
 //! Whether a heap report may be asked for: the level that is open, and the token.
 //!
+//! Where credentials are set up, the guard has asked for the scope heap before; else
+//! `reports.token_file` is asked for here, but for level 0 on a loopback address.
+//!
 //! The token is compared in constant time and never shown. A wrong one is told of in the log.
 
 use super::super::HeapPermission;
@@ -21,6 +24,7 @@ pub(super) fn permit(
     level: u8,
     headers: &HeaderMap,
     peer: &str,
+    has_scope: bool,
 ) -> Result<(), Problem> {
     if usize::from(level) > permission.level_max && level > 0 {
         let open = permission.level_max;
@@ -29,7 +33,7 @@ pub(super) fn permit(
              above 0 touches the process; `plimsoll report` on the node takes them too"
         )));
     }
-    if level == 0 && permission.open {
+    if has_scope || level == 0 && permission.open {
         return Ok(());
     }
     let Some(file) = &permission.token_file else {
@@ -77,7 +81,7 @@ mod tests {
     }
 
     fn status(permission: &HeapPermission, level: u8, given: Option<&str>) -> u16 {
-        match permit(permission, level, &with(given), "127.0.0.1:1") {
+        match permit(permission, level, &with(given), "127.0.0.1:1", false) {
             Ok(()) => 200,
             Err(problem) => {
                 serde_json::to_value(&problem).unwrap()["status"].as_u64().unwrap() as u16
@@ -106,6 +110,13 @@ mod tests {
         assert_eq!((status(&remote, 0, None), status(&remote, 0, Some(&right))), (401, 200));
         let bare = HeapPermission { token_file: None, ..remote };
         assert_eq!(status(&bare, 0, Some(&right)), 403);
+    }
+
+    #[test]
+    fn the_scope_stands_in_for_the_token_but_opens_no_level() {
+        let remote = HeapPermission { level_max: 1, ..HeapPermission::default() };
+        let by_scope = |level| permit(&remote, level, &with(None), "-", true).is_ok();
+        assert_eq!((by_scope(0), by_scope(1), by_scope(2)), (true, true, false));
     }
 
     #[test]

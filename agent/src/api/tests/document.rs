@@ -23,6 +23,7 @@ async fn every_documented_path_is_served_and_every_operation_is_documented_in_fu
           "/api/v1/pressure",
           "/api/v1/processes",
           "/api/v1/processes/{pid}",
+          "/api/v1/reload",
           "/api/v1/reports",
           "/api/v1/reports/diff",
           "/api/v1/reports/{id}",

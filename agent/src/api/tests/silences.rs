@@ -60,13 +60,7 @@ async fn a_web_site_cannot_make_one_with_a_form() {
 #[tokio::test]
 async fn where_others_can_reach_the_port_nobody_can_silence_unless_it_is_allowed() {
     let listen = SocketAddr::from(([0, 0, 0, 0], 9977));
-    let settings = ApiSettings {
-        allowed_hosts: Vec::new(),
-        listen,
-        silences: false,
-        heap: HeapPermission::default(),
-    };
-    let app = router(Desk::new().shared(), settings);
+    let app = router(Desk::new().shared(), ApiSettings::open(listen));
     let body = r#"{"matchers": ["a=b"], "until": "2h"}"#;
     assert_eq!(problem(post(&app, "application/json", body).await)["status"], 403);
     assert_eq!(problem(delete(&app, "x").await)["status"], 403);

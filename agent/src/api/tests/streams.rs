@@ -109,7 +109,9 @@ async fn a_served_stream_ends_at_once_on_shutdown() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, app(Desk::new()), async { drop(stopped.await) }));
+    let guard = ApiSettings::open(listener.local_addr().unwrap()).guard;
+    let app = app(Desk::new());
+    let server = tokio::spawn(serve(listener, app, guard, async { drop(stopped.await) }));
     client.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut head = [0; 12];
     client.read_exact(&mut head).await.unwrap();

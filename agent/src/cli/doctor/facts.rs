@@ -1,7 +1,7 @@
 //! Looks at the machine, without changing anything on it, and judges nothing.
 
 use super::probes;
-use crate::cli::ask::{Agent, AgentArgs};
+use crate::cli::ask::{Agent, AgentArgs, AskError};
 use crate::sources::{ReadError, Roots, read_bounded};
 use crate::units::Bytes;
 use rustix::fs::Access;
@@ -161,8 +161,13 @@ fn port(listen: SocketAddr) -> Port {
     match TcpListener::bind(listen) {
         Ok(_) => Port::Free,
         Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {
-            let agent = Agent::at(&AgentArgs { url: format!("http://{listen}") });
-            if agent.is_ok_and(|agent| agent.health().is_ok()) { Port::Agent } else { Port::Taken }
+            let agent = Agent::at(&AgentArgs::bare(format!("http://{listen}")));
+            // One that asks for a credential answers with a problem, which is an answer too.
+            let answers = |agent: Agent| match agent.health() {
+                Err(AskError::Problem { status, .. }) => status == 401,
+                other => other.is_ok(),
+            };
+            if agent.is_ok_and(answers) { Port::Agent } else { Port::Taken }
         }
         Err(e) => Port::Unusable(e.to_string()),
     }

@@ -121,7 +121,7 @@ fn args(dir: &Path) -> ExplainArgs {
         list: false,
         state_dir: Some(dir.to_owned()),
         config: None,
-        agent: AgentArgs { url: "http://127.0.0.1:1".into() },
+        agent: AgentArgs::bare("http://127.0.0.1:1".into()),
     }
 }
 

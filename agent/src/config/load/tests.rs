@@ -104,7 +104,12 @@ fn the_reference_file_is_the_default_with_and_without_its_comments() {
         .collect();
     let read = of_text(&uncommented.join("\n")).unwrap();
     assert_eq!(read.set_count(), KEYS.len());
-    assert_eq!(read.config.http, Config::default().http);
+    let http = crate::config::Http {
+        tokens_file: Some("/etc/plimsoll/tokens".into()),
+        web_config_file: Some("/etc/plimsoll/web.yml".into()),
+        ..Config::default().http
+    };
+    assert_eq!(read.config.http, http, "what is unset by default has an example");
     let lists = &read.config.routing;
     assert_eq!((lists.rules.len(), lists.routes.len(), lists.silences.len()), (1, 2, 1));
     let kinds: Vec<&str> = lists.destinations.iter().map(|own| own.kind.name()).collect();
