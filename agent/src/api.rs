@@ -26,6 +26,7 @@ mod desk;
 #[cfg(test)]
 mod tests;
 
+pub use metrics::MetricsSettings;
 pub use openapi::openapi;
 pub use serve::serve;
 
@@ -77,6 +78,7 @@ pub struct ApiSettings {
     pub silences: bool,
     /// Who may ask for heap reports.
     pub heap: HeapPermission,
+    pub metrics: MetricsSettings,
 }
 
 /// Who may have heap reports taken over HTTP, until the API knows users.
@@ -128,7 +130,7 @@ struct Shared {
 /// Builds the service. It holds no task and no socket; [`serve`] gives it both.
 pub fn router(watch: Arc<dyn Watch>, settings: ApiSettings) -> Router {
     let shared = Shared {
-        metrics: Arc::new(metrics::registry(Arc::clone(&watch))),
+        metrics: Arc::new(metrics::registry(Arc::clone(&watch), settings.metrics)),
         watch,
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         silences: settings.silences,

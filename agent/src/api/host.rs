@@ -89,6 +89,7 @@ mod tests {
             listen: listen.parse().unwrap(),
             silences: false,
             heap: crate::api::HeapPermission::default(),
+            metrics: crate::api::MetricsSettings::default(),
         })
     }
 

@@ -21,7 +21,16 @@ fn app(desk: Desk) -> Router {
 fn app_over(desk: Arc<Desk>) -> Router {
     let listen = SocketAddr::from(([127, 0, 0, 1], 9977));
     let heap = HeapPermission { open: true, ..HeapPermission::default() };
-    router(desk, ApiSettings { allowed_hosts: Vec::new(), listen, silences: true, heap })
+    router(
+        desk,
+        ApiSettings {
+            allowed_hosts: Vec::new(),
+            listen,
+            silences: true,
+            heap,
+            metrics: MetricsSettings::default(),
+        },
+    )
 }
 
 fn request(method: Method, uri: &str) -> axum::http::request::Builder {

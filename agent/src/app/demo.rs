@@ -10,7 +10,7 @@ mod show;
 
 use super::assemble::assemble;
 use super::desk::Desk;
-use crate::api::{self, ApiSettings, HeapPermission};
+use crate::api::{self, ApiSettings, HeapPermission, MetricsSettings};
 use crate::config::Config;
 use crate::sampler;
 use crate::sources::Roots;
@@ -111,6 +111,7 @@ async fn play(settings: DemoSettings, out: &mut impl Write) -> Result<bool, Demo
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
     });
 
+    let cpu_budget = config.sampling.cpu_budget;
     let sampler = assemble(config, None)?;
     let desk = Arc::new(Desk::new(Arc::clone(&sampler.state), None));
     let handle = sampler::start(sampler)?;
@@ -121,6 +122,7 @@ async fn play(settings: DemoSettings, out: &mut impl Write) -> Result<bool, Demo
             listen: address,
             silences: false,
             heap: HeapPermission::default(),
+            metrics: MetricsSettings { cpu_budget, ..MetricsSettings::default() },
         },
     );
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -3,7 +3,7 @@
 use super::assemble::{AssembleError, assemble};
 use super::desk::Desk;
 use super::routing;
-use crate::api::{self, ApiSettings, HeapPermission};
+use crate::api::{self, ApiSettings, HeapPermission, MetricsSettings};
 use crate::config::Config;
 use crate::sampler;
 use plimsoll_probe::Probe;
@@ -67,6 +67,10 @@ pub fn run(
             allowed_hosts: config.http.allowed_hosts.clone(),
             listen: address,
             heap: heap_permission(&config, address),
+            metrics: MetricsSettings {
+                cadvisor_names: config.prometheus.cadvisor_names,
+                cpu_budget: config.sampling.cpu_budget,
+            },
             silences: address.ip().to_canonical().is_loopback() || config.alerts.remote_silences,
         };
         let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Start)?;

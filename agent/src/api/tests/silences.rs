@@ -65,6 +65,7 @@ async fn where_others_can_reach_the_port_nobody_can_silence_unless_it_is_allowed
         listen,
         silences: false,
         heap: HeapPermission::default(),
+        metrics: MetricsSettings::default(),
     };
     let app = router(Desk::new().shared(), settings);
     let body = r#"{"matchers": ["a=b"], "until": "2h"}"#;
