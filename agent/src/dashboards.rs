@@ -1,9 +1,9 @@
 //! What others draw and alert with: Grafana's dashboards, Datadog's dashboard and monitors, and
 //! Prometheus' rules, all made from one description.
 //!
-//! `boards` and `rules` describe, `grafana`, `datadog` and `prometheus` write. Nothing here does IO:
-//! [`dashboards`] and [`rules`] return files by name, and the command writes them. That every query
-//! finds something is for the end-to-end tests to show.
+//! `boards` and `rules` describe; `grafana`, `datadog` and `prometheus` write. Nothing here does
+//! IO: [`dashboards`] and [`rules`] return files by name, and the command writes them. That every
+//! query finds something is for the end-to-end tests to show.
 
 mod boards;
 mod datadog;

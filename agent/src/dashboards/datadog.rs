@@ -5,8 +5,10 @@
 
 use serde_json::{Value, json};
 
-/// Title, and query with what a line is called.
-const WIDGETS: &[(&str, &str, &[(&str, &str)])] = &[
+/// Group, title, and queries with what a line is called.
+type Widget = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const WIDGETS: &[Widget] = &[
     (
         "Fleet",
         "Memory of the nodes by state",

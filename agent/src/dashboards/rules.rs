@@ -50,7 +50,8 @@ plimsoll_cgroup_limit_bytes",
     ("job_instance:plimsoll_agent_cpu:rate5m", "rate(plimsoll_agent_cpu_seconds_total[5m])"),
     (
         "job_instance:plimsoll_cache_hits:ratio_rate5m",
-        "sum by (job, instance) (rate(memcached_commands_total{command=\"get\",status=\"hit\"}[5m])) \
+        "sum by (job, instance) (rate(memcached_commands_total{command=\"get\",\
+         status=\"hit\"}[5m])) \
          / sum by (job, instance) (rate(memcached_commands_total{command=\"get\"}[5m]))",
     ),
 ];
@@ -89,7 +90,8 @@ pub static ALERTS: &[Alert] = &[
 memory",
         "{{ $labels.kind }} {{ $labels.target }} on {{ \
 $labels.instance }} reaches its limit within minutes.",
-        fires at "1m" not "0s" as "1" with ["kind" = "process", "target" = "process:1@2", "workload" = "api"]
+        fires at "1m" not "0s" as "1"
+        with ["kind" = "process", "target" = "process:1@2", "workload" = "api"]
         on &[("plimsoll_target_state{job=\"plimsoll\",instance=\"a:9977\",\
 kind=\"process\",target=\"process:1@2\",workload=\"api\",\
 state=\"oom_imminent\",cause=\"heap_leak\"}", "1x20")],
@@ -103,7 +105,8 @@ state=\"oom_predicted\",cause=\"heap_leak\"}", "1x20")]),
         "{{ $labels.kind }} {{ $labels.target }} on {{ \
 $labels.instance }} grows towards its limit; the forecast is \
 in plimsoll_target_time_to_limit_seconds.",
-        fires at "3m" not "1m" as "1" with ["kind" = "process", "target" = "process:1@2", "workload" = "api"]
+        fires at "3m" not "1m" as "1"
+        with ["kind" = "process", "target" = "process:1@2", "workload" = "api"]
         on &[("plimsoll_target_state{job=\"plimsoll\",instance=\"a:9977\",\
 kind=\"process\",target=\"process:1@2\",workload=\"api\",\
 state=\"oom_predicted\",cause=\"heap_leak\"}", "1x20")],
@@ -117,7 +120,8 @@ state=\"oom_predicted\",cause=\"heap_leak\"}", "1x5 stale")]),
         "{{ $labels.kind }} {{ $labels.target }} on {{ \
 $labels.instance }} has grown for ten minutes and no limit is \
 foretold yet.",
-        fires at "12m" not "5m" as "1" with ["kind" = "workload", "target" = "workload:api", "workload" = "api"]
+        fires at "12m" not "5m" as "1"
+        with ["kind" = "workload", "target" = "workload:api", "workload" = "api"]
         on &[("plimsoll_target_state{job=\"plimsoll\",instance=\"a:9977\",\
 kind=\"workload\",target=\"workload:api\",workload=\"api\",\
 state=\"leak_suspected\",cause=\"unknown\"}", "1x60")],
@@ -154,7 +158,8 @@ pressure signal",
 kernel will take what was not given.",
         fires at "10m" not "15s" as "10" with []
         on &[(r#"plimsoll_pressure_late_total{job="plimsoll",instance="a:9977"}"#, "0+1x60")],
-        silent on &[(r#"plimsoll_pressure_late_total{job="plimsoll",instance="a:9977"}"#, "0x20 1x40")]),
+        silent on &[(r#"plimsoll_pressure_late_total{job="plimsoll",instance="a:9977"}"#,
+          "0x20 1x40")]),
     alert!("PlimsollAgentDown", "critical", for "5m",
         "up == 0 and on (job, instance) \
 last_over_time(plimsoll_build_info[1h])",
@@ -234,7 +239,8 @@ should",
 about 22 MiB.",
         fires at "12m" not "5m" as "2e+08" with []
         on &[(r#"plimsoll_agent_rss_bytes{job="plimsoll",instance="a:9977"}"#, "200000000x60")],
-        silent on &[(r#"plimsoll_agent_rss_bytes{job="plimsoll",instance="a:9977"}"#, "30000000x60")]),
+        silent on &[(r#"plimsoll_agent_rss_bytes{job="plimsoll",instance="a:9977"}"#,
+          "30000000x60")]),
     alert!("PlimsollCacheDown", "critical", for "2m",
         "up == 0 and on (job, instance) \
 last_over_time(plimsoll_cache_build_info[1h])",

@@ -1,7 +1,6 @@
 //! Holds the reference of the metrics in docs/metrics.md to what is served.
 //!
-//! With `PLIMSOLL_BLESS` set it writes the reference instead. The agent's part is between two marks;
-//! the cache's is held by the end-to-end tests.
+//! With `PLIMSOLL_BLESS` set it writes the reference instead, between the two marks.
 
 use super::tests::{SETTINGS, scrape};
 use super::*;
