@@ -30,6 +30,7 @@ mod desk;
 mod tests;
 
 pub use guard::{Guard, RuleFaults, Rules, Scope};
+pub use metrics::MetricsSettings;
 pub use openapi::openapi;
 pub use reload::Reload;
 pub use serve::serve;
@@ -78,13 +79,18 @@ pub struct ApiSettings {
     pub guard: Arc<Guard>,
     /// What reads the configuration anew; None where there is none, as in the demo.
     pub reload: Option<Arc<dyn Reload>>,
+    pub metrics: MetricsSettings,
 }
 
 impl ApiSettings {
     /// Those of an agent without credentials.
     #[must_use]
     pub fn open(listen: SocketAddr) -> Self {
-        Self { guard: Arc::new(Guard::new(Rules::open(listen))), reload: None }
+        Self {
+            guard: Arc::new(Guard::new(Rules::open(listen))),
+            reload: None,
+            metrics: MetricsSettings::default(),
+        }
     }
 }
 

@@ -57,8 +57,13 @@ pub struct Config {
     pub routing: RoutingConfig,
     pub recorder: RecorderConfig,
     pub reports: ReportsConfig,
+    pub prometheus: PrometheusConfig,
     pub privacy: Privacy,
     pub probe: ProbeConfig,
+}
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PrometheusConfig {
+    pub cadvisor_names: bool,
 }
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeConfig {
@@ -283,6 +288,7 @@ impl Default for Config {
                 disk_budget: Bytes::mib(32),
                 ttl: Duration::from_secs(7 * 24 * 3600),
             },
+            prometheus: PrometheusConfig::default(),
             privacy: Privacy { cmdline: CmdlineMode::Redacted, redact: Vec::new() },
             probe: ProbeConfig { enabled: true },
         }

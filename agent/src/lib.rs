@@ -24,6 +24,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dashboards;
 pub mod detect;
 pub mod forecast;
 pub mod history;

@@ -10,6 +10,7 @@ mod cgroup;
 mod hook;
 pub mod live;
 mod load;
+mod prometheus;
 
 pub use agent::{Agent, Answer, exchange};
 pub use alertmanager::Alertmanager;
@@ -17,6 +18,7 @@ pub use cache::{Cache, Client};
 pub use cgroup::{Cgroup, Version, cgroup_version};
 pub use hook::{Hook, Posted};
 pub use load::Load;
+pub use prometheus::Prometheus;
 
 use std::process::{Command, Output, Stdio};
 

@@ -22,6 +22,16 @@ pub const FOR_TESTS: &[Tool] = &[
     Tool { program: "chromium", package: "chromium", why: "the page is tested in it" },
     Tool { program: "promtool", package: "prometheus", why: "checks what /metrics says" },
     Tool {
+        program: "prometheus-node-exporter",
+        package: "prometheus-node-exporter",
+        why: "reads the same values by itself",
+    },
+    Tool {
+        program: "prometheus-process-exporter",
+        package: "prometheus-process-exporter",
+        why: "reads the same values by itself",
+    },
+    Tool {
         program: "prometheus-alertmanager",
         package: "prometheus-alertmanager",
         why: "takes the alerts that the agent sends",

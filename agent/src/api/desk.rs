@@ -90,6 +90,9 @@ fn process() -> ProcessView {
         pid: 42,
         comm: HOSTILE.to_owned(),
         rss_bytes: Bytes::mib(300),
+        shmem_bytes: Some(Bytes::mib(1)),
+        swap_bytes: Some(Bytes(0)),
+        threads: Some(8),
         ..ProcessView::default()
     }
 }
@@ -136,6 +139,8 @@ impl Watch for Desk {
         NodeView {
             mem_total_bytes: Bytes::mib(4096),
             mem_available_bytes: Some(Bytes::mib(1024)),
+            swap_total_bytes: Some(Bytes::mib(512)),
+            swap_free_bytes: Some(Bytes::mib(500)),
             used_bytes: Bytes::mib(3072),
             vmstat: [("oom_kill".to_owned(), 3)].into(),
             psi: Some(PsiView {
@@ -158,6 +163,11 @@ impl Watch for Desk {
         let limited = CgroupView {
             limit_bytes: Limit::At(Bytes::mib(512)),
             anon_bytes: Some(Bytes::mib(200)),
+            unreclaimable_bytes: Some(Bytes::mib(210)),
+            file_bytes: Some(Bytes::mib(90)),
+            shmem_bytes: Some(Bytes::mib(1)),
+            kernel_bytes: Some(Bytes::mib(9)),
+            swap_bytes: Some(Bytes(0)),
             events: [("oom_kill".to_owned(), 2)].into(),
             ..cgroup(HOSTILE, 300)
         };
@@ -193,6 +203,9 @@ impl Watch for Desk {
         let mut all: Vec<Verdict> = more.collect();
         all.push(verdict("process:42@100", State::OomPredicted, 600.0));
         all.push(verdict("process:7@100", State::WarmingUp, 60.0));
+        let mut workload = verdict("workload:api", State::Ok, 0.0);
+        workload.target.kind = TargetKind::Workload;
+        all.push(workload);
         all.retain(|verdict| state.is_none_or(|state| verdict.state == state));
         all.retain(|verdict| kind.is_none_or(|kind| verdict.target.kind == kind));
         all
@@ -252,6 +265,13 @@ impl Watch for Desk {
             allocator_active_bytes: Some(Bytes::mib(12)),
             history_budget_bytes: Bytes::mib(16),
             samples_total: [("process".to_owned(), 1000), ("cgroup".to_owned(), 50)].into(),
+            read_errors_total: [("process".to_owned(), 1)].into(),
+            senses_total: [("psi".to_owned(), 2)].into(),
+            first_sweep_seconds: Some(0.5),
+            reports: ReportFigures {
+                taken_total: [("0".to_owned(), 4)].into(),
+                ..ReportFigures::default()
+            },
             shed_factor: 1.0,
             ..OwnView::default()
         }
@@ -284,7 +304,11 @@ impl Watch for Desk {
     }
 
     fn incidents(&self) -> Vec<IncidentSummary> {
-        vec![incident().in_short(true)]
+        vec![IncidentSummary {
+            limit_bytes: Limit::At(Bytes::mib(512)),
+            predicted_before_s: Some(90.0),
+            ..incident().in_short(true)
+        }]
     }
 
     fn incident(&self, id: &str) -> Option<Arc<Incident>> {

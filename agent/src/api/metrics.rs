@@ -1,12 +1,18 @@
 //! `/metrics`: the agent's own cost, the node, the largest cgroups, and the targets in trouble.
 //!
 //! Read from the [`Watch`] at each scrape; nothing is counted here. Label sets are bounded:
-//! 200 targets by urgency, 500 cgroups by usage, and gauges say how many were left out.
+//! 200 targets by urgency, 500 cgroups, 100 processes and 200 workloads by usage, 20 incidents by
+//! age, and gauges say how many were left out.
 
+mod cadvisor;
 mod destinations;
 mod guard;
+mod incidents;
 mod own;
 mod pressure;
+mod processes;
+#[cfg(test)]
+mod reference;
 mod reports;
 mod targets;
 #[cfg(test)]
@@ -17,7 +23,7 @@ use super::probes::accepts;
 use super::problem::Problem;
 use super::query::Params;
 use super::{ApiSettings, Guard, Reload, Shared};
-use crate::view::Watch;
+use crate::view::{ProcessOrder, Watch};
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -52,12 +58,28 @@ pub(super) async fn metrics(
     })
 }
 
+/// What `/metrics` must know of the configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MetricsSettings {
+    /// Serves cgroups under cAdvisor's names too.
+    pub cadvisor_names: bool,
+    /// Share of one core that sampling may use.
+    pub cpu_budget: f64,
+}
+
 /// A registry whose values are looked up in `watch` whenever it is encoded.
-pub(super) fn registry(watch: Arc<dyn Watch>, settings: &ApiSettings) -> Registry {
-    let mut registry = Registry::with_prefix("plimsoll");
-    let guard = Arc::clone(&settings.guard);
-    let reload = settings.reload.clone();
-    registry.register_collector(Box::new(Scrape { watch, guard, reload }));
+pub(super) fn registry(watch: Arc<dyn Watch>, api: &ApiSettings) -> Registry {
+    let mut registry = Registry::default();
+    let own = Scrape {
+        watch: Arc::clone(&watch),
+        guard: Arc::clone(&api.guard),
+        reload: api.reload.clone(),
+        settings: api.metrics,
+    };
+    registry.sub_registry_with_prefix("plimsoll").register_collector(Box::new(own));
+    if api.metrics.cadvisor_names {
+        registry.register_collector(Box::new(cadvisor::Scrape(watch)));
+    }
     registry
 }
 
@@ -65,6 +87,7 @@ struct Scrape {
     watch: Arc<dyn Watch>,
     guard: Arc<Guard>,
     reload: Option<Arc<dyn Reload>>,
+    settings: MetricsSettings,
 }
 
 impl fmt::Debug for Scrape {
@@ -76,15 +99,25 @@ impl fmt::Debug for Scrape {
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut sheet = Sheet(encoder);
-        own::write(&mut sheet, &self.watch.own())?;
-        reports::write(&mut sheet, &self.watch.own().reports)?;
-        own::write_sources(&mut sheet, &self.watch.health())?;
-        pressure::write(&mut sheet, &self.watch.pressure())?;
-        destinations::write(&mut sheet, &self.watch.destinations(), self.watch.silences().len())?;
-        usage::write_node(&mut sheet, &self.watch.node())?;
-        usage::write_cgroups(&mut sheet, self.watch.cgroups())?;
+        let watch = &self.watch;
+        let own = watch.own();
+        own::write(&mut sheet, &own)?;
+        let help = "Share of one core that sampling may use.";
+        sheet.gauge("agent_sampler_cpu_budget_ratio", help, self.settings.cpu_budget)?;
+        reports::write(&mut sheet, &own.reports)?;
+        own::write_sources(&mut sheet, &watch.health())?;
+        pressure::write(&mut sheet, &watch.pressure())?;
+        incidents::write_alerts(&mut sheet, &watch.alerts())?;
+        incidents::write(&mut sheet, &watch.incidents())?;
+        destinations::write(&mut sheet, &watch.destinations(), watch.silences().len())?;
+        usage::write_node(&mut sheet, &watch.node())?;
+        usage::write_cgroups(&mut sheet, watch.cgroups())?;
+        let largest = watch.processes(ProcessOrder::Rss, processes::PROCESSES_MAX);
+        processes::write(&mut sheet, &largest)?;
+        let verdicts = watch.verdicts(None, None);
+        processes::write_workloads(&mut sheet, &verdicts)?;
         guard::write(&mut sheet, &self.guard, self.reload.as_deref())?;
-        targets::write(&mut sheet, &self.watch.verdicts(None, None))
+        targets::write(&mut sheet, &verdicts)
     }
 }
 

@@ -10,7 +10,7 @@ mod show;
 
 use super::assemble::assemble;
 use super::desk::Desk;
-use crate::api::{self, ApiSettings};
+use crate::api::{self, ApiSettings, MetricsSettings};
 use crate::config::Config;
 use crate::sampler;
 use crate::sources::Roots;
@@ -111,10 +111,14 @@ async fn play(settings: DemoSettings, out: &mut impl Write) -> Result<bool, Demo
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
     });
 
+    let cpu_budget = config.sampling.cpu_budget;
     let sampler = assemble(config, None)?;
     let desk = Arc::new(Desk::new(Arc::clone(&sampler.state), None));
     let handle = sampler::start(sampler)?;
-    let api = ApiSettings::open(address);
+    let api = ApiSettings {
+        metrics: MetricsSettings { cpu_budget, ..MetricsSettings::default() },
+        ..ApiSettings::open(address)
+    };
     let guard = Arc::clone(&api.guard);
     let router = api::router(Arc::clone(&desk) as Arc<dyn crate::view::Watch>, api);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

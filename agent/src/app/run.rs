@@ -4,7 +4,7 @@ use super::assemble::{AssembleError, assemble};
 use super::desk::Desk;
 use super::reload::{self, Parts, Relevel, Reloader};
 use super::routing;
-use crate::api::{self, ApiSettings, Guard, Reload, RuleFaults, Rules};
+use crate::api::{self, ApiSettings, Guard, MetricsSettings, Reload, RuleFaults, Rules};
 use crate::config::{Config, Request};
 use crate::sampler;
 use plimsoll_probe::Probe;
@@ -101,10 +101,14 @@ async fn serve(start: Start, announce: impl FnOnce(SocketAddr, bool)) -> Result<
     let failed = |why: &_| tracing::debug!("no probe: {why}");
     let probe = || Probe::start("plimsoll").inspect_err(failed).ok();
     let probe = config.probe.enabled.then(probe).flatten();
+    let metrics = MetricsSettings {
+        cadvisor_names: config.prometheus.cadvisor_names,
+        cpu_budget: config.sampling.cpu_budget,
+    };
     let parts = Parts { request, listening: address, guard: Arc::clone(&guard), state, relevel };
     let reloader = Arc::new(Reloader::new(parts, config));
     let reload: Arc<dyn Reload> = Arc::clone(&reloader) as Arc<dyn Reload>;
-    let settings = ApiSettings { guard: Arc::clone(&guard), reload: Some(reload) };
+    let settings = ApiSettings { guard: Arc::clone(&guard), reload: Some(reload), metrics };
     let watching = tokio::spawn(reload::watch(Arc::clone(&reloader)));
     let hearing = tokio::spawn(async move {
         while hangup.recv().await.is_some() {

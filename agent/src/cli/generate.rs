@@ -2,8 +2,10 @@
 
 use super::{Exit, Failure};
 use crate::config::reference_toml;
+use crate::dashboards::{self, File};
 use clap_complete::Shell;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct GenerateArgs {
@@ -21,6 +23,18 @@ pub enum What {
     Man,
     /// The OpenAPI document of the HTTP API, in JSON
     Openapi,
+    /// Dashboards for Grafana, a dashboard and monitors for Datadog
+    Dashboards(Place),
+    /// Recording and alerting rules for Prometheus, and promtool's tests of them
+    Rules(Place),
+}
+
+/// Where files go.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Place {
+    /// Directory to write the files into; without it they are printed, one after another
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 pub(super) fn generate(
@@ -28,9 +42,9 @@ pub(super) fn generate(
     mut command: clap::Command,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    match args.what {
+    match &args.what {
         What::Config => out.write_all(reference_toml().as_bytes())?,
-        What::Completion { shell } => {
+        &What::Completion { shell } => {
             // clap_complete panics when it cannot write, so it is given memory.
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut command, "plimsoll", &mut script);
@@ -38,8 +52,26 @@ pub(super) fn generate(
         }
         What::Man => man(command, out)?,
         What::Openapi => writeln!(out, "{}", openapi()?)?,
+        What::Dashboards(into) => put(&dashboards::dashboards(), into.out.as_deref(), out)?,
+        What::Rules(into) => put(&dashboards::rules(), into.out.as_deref(), out)?,
     }
     Ok(Exit::Good)
+}
+
+/// Writes files below `dir`, or prints them with their names.
+fn put(files: &[File], dir: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> {
+    for (name, content) in files {
+        let Some(dir) = dir else {
+            write!(out, "# {name}\n{content}")?;
+            continue;
+        };
+        let path = dir.join(name);
+        let above = path.parent().unwrap_or(dir);
+        std::fs::create_dir_all(above)?;
+        std::fs::write(&path, content)?;
+        writeln!(out, "{}", path.display())?;
+    }
+    Ok(())
 }
 
 /// One page for all: the program's, then each command's.

@@ -8,6 +8,7 @@ mod http;
 pub mod pressure;
 mod privacy;
 mod probe;
+mod prometheus;
 mod recorder;
 mod reports;
 mod sampling;
@@ -61,7 +62,7 @@ impl Key {
     /// The table it is in, empty for the top, and its name there.
     #[must_use]
     pub fn section_and_name(&self) -> (&'static str, &'static str) {
-        self.path.split_once('.').unwrap_or(("", self.path))
+        self.path.rsplit_once('.').unwrap_or(("", self.path))
     }
 }
 
@@ -72,7 +73,7 @@ pub fn find(path: &str) -> Option<&'static Key> {
 
 #[must_use]
 pub fn is_section(name: &str) -> bool {
-    KEYS.iter().any(|key| !name.is_empty() && key.section_and_name().0 == name)
+    KEYS.iter().any(|key| key.path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// What may be asked of evidence beyond the default. Units: log-odds.
@@ -381,6 +382,7 @@ pub static KEYS: &[Key] = &[
     reports::REPORTS_MAX,
     reports::DISK_BUDGET,
     reports::TTL,
+    prometheus::CADVISOR_NAMES,
     PROBE_ENABLED,
     privacy::CMDLINE,
     privacy::REDACT,

@@ -3,7 +3,7 @@
 use super::{Labels, Sheet};
 use crate::target::TargetKind;
 use crate::units::Bytes;
-use crate::verdict::{State, Verdict};
+use crate::verdict::{Cause, State, Verdict};
 use prometheus_client::metrics::MetricType::{Gauge, Unknown};
 use std::cmp::Ordering;
 use std::fmt;
@@ -25,6 +25,21 @@ const STATES: [(State, &str); 5] = [
     (State::OomImminent, "oom_imminent"),
 ];
 
+const CAUSES: [(Cause, &str); 12] = [
+    (Cause::HeapLeak, "heap_leak"),
+    (Cause::RetainedGrowth, "retained_growth"),
+    (Cause::Fragmentation, "fragmentation"),
+    (Cause::CacheFill, "cache_fill"),
+    (Cause::PageCache, "page_cache"),
+    (Cause::Shmem, "shmem"),
+    (Cause::OffHeap, "off_heap"),
+    (Cause::Kernel, "kernel"),
+    (Cause::Threads, "threads"),
+    (Cause::Fds, "fds"),
+    (Cause::RestartLoop, "restart_loop"),
+    (Cause::Unknown, "unknown"),
+];
+
 /// A target that warms up is not in trouble: nothing is claimed of it yet.
 pub(super) fn write(sheet: &mut Sheet<'_>, verdicts: &[Verdict]) -> fmt::Result {
     write_counts(sheet, verdicts)?;
@@ -35,6 +50,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>, verdicts: &[Verdict]) -> fmt::Result 
     urgent.truncate(TARGETS_MAX);
     write_numbers(sheet, &urgent)?;
     write_times(sheet, &urgent)?;
+    write_judgements(sheet, &urgent)?;
     sheet.gauge(
         "targets_omitted",
         "Targets in trouble beyond the 200 most urgent, without rows.",
@@ -89,6 +105,22 @@ fn write_times(sheet: &mut Sheet<'_>, urgent: &[&Verdict]) -> fmt::Result {
         "Forecast time until the limit, of targets in trouble; 0.1 is the early end.",
         rows,
     )
+}
+
+fn write_judgements(sheet: &mut Sheet<'_>, urgent: &[&Verdict]) -> fmt::Result {
+    let states = urgent.iter().map(|verdict| {
+        let mut labels = labels(verdict);
+        let state = STATES.iter().find(|(state, _)| *state == verdict.state);
+        let cause = CAUSES.iter().find(|(cause, _)| *cause == verdict.cause);
+        labels.push(("state", state.map_or("", |(_, name)| name)));
+        labels.push(("cause", cause.map_or("", |(_, name)| name)));
+        (labels, 1.0)
+    });
+    let help = "State and cause of the verdict, of targets in trouble; always 1.";
+    sheet.family(Gauge, "target_state", help, states)?;
+    let confidence = urgent.iter().map(|v| (labels(v), v.confidence));
+    let help = "How sure the verdict is, 0 to 1, of targets in trouble.";
+    sheet.family(Gauge, "target_confidence_ratio", help, confidence)
 }
 
 fn labels(verdict: &Verdict) -> Labels<'_> {

@@ -51,10 +51,16 @@ const COLUMNS: [Column; 9] = [
     }),
 ];
 
-pub(super) fn write_cgroups(sheet: &mut Sheet<'_>, mut cgroups: Vec<CgroupView>) -> fmt::Result {
+/// Those that get rows, and how many do not.
+pub(super) fn largest(mut cgroups: Vec<CgroupView>) -> (Vec<CgroupView>, usize) {
     cgroups.sort_by_key(|cgroup| Reverse(cgroup.usage_bytes));
     let omitted = cgroups.len().saturating_sub(CGROUPS_MAX);
     cgroups.truncate(CGROUPS_MAX);
+    (cgroups, omitted)
+}
+
+pub(super) fn write_cgroups(sheet: &mut Sheet<'_>, cgroups: Vec<CgroupView>) -> fmt::Result {
+    let (cgroups, omitted) = largest(cgroups);
     for (name, help, value) in COLUMNS {
         let rows = cgroups.iter().filter_map(|c| Some((labels(c), value(c)?.as_f64())));
         sheet.family(Gauge, name, help, rows)?;

@@ -1,0 +1,156 @@
+//! A real Prometheus scrapes a real agent and a real cache while there is a leak, a kill, a heap
+//! report and pressure: then every query of every panel finds something.
+
+use super::{boards, checked_in, of_alerts, panels};
+use plimsoll_tests::{Agent, Alertmanager, Cache, Cgroup, Load, Prometheus, skipped, wait_for};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(60);
+/// A leak has to be suspected, foretold, and scraped.
+const LONG: Duration = Duration::from_secs(240);
+
+/// All that fills the panels. Dropped, it ends.
+struct Scene {
+    _leak: Load,
+    agent: Agent,
+    cache: Cache,
+    prometheus: Prometheus,
+    _cgroups: [Cgroup; 2],
+    _dir: tempfile::TempDir,
+}
+
+fn scene() -> Result<Scene, String> {
+    let cgroups = [Cgroup::named("board-leak", 400)?, Cgroup::named("board-kill", 24)?];
+    let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let config = dir.path().join("plimsoll.toml");
+    // Nobody listens there, so that notices fail and wait.
+    let nowhere = Alertmanager::free_address();
+    let text = format!(
+        "[[destinations]]\nname = \"hook\"\ntype = \"webhook\"\nurl = \"http://{nowhere}/\"\n"
+    );
+    std::fs::write(&config, text).map_err(|e| e.to_string())?;
+    let config = config.to_str().ok_or("the path is no text")?;
+    let agent = Agent::start_in(&dir.path().join("state"), &["--config", config]);
+    if !agent.source("oom_log").starts_with("[+]") {
+        return Err(agent.source("oom_log"));
+    }
+    let mut cache = Command::new("sh");
+    cache.args(["-c", "echo 0 > \"$0/cgroup.procs\" && exec \"$@\""]).arg(cgroups[0].dir());
+    cache.arg(plimsoll_tests::binary("plimsoll-cache"));
+    cache.args(["-p", "-1", "--admin", "127.0.0.1:0", "-m", "64", "-u", "root"]);
+    cache.arg("--pressure-socket").arg(agent.pressure_socket());
+    let cache = Cache::spawn(cache);
+    let admin = cache.admin.ok_or("no admin side")?.to_string();
+    let rules = checked_in().join("prometheus");
+    let rules = rules.canonicalize().map_err(|e| e.to_string())?;
+    let prometheus = Prometheus::start(&[&agent.address, &admin], &rules, dir.path())?;
+    let leak = Load::start(&["leak", "1.5"], Some(&cgroups[0]));
+    let mut victim = Load::named(Some("greedy"), &["leak", "200"], Some(&cgroups[1]));
+    wait_for("the kernel kills", SOON, || {
+        if victim.ended() { Ok(()) } else { Err("it lives".to_owned()) }
+    });
+    Ok(Scene { _leak: leak, agent, cache, prometheus, _cgroups: cgroups, _dir: dir })
+}
+
+fn plain(expr: &str) -> String {
+    let chosen = [
+        ("$__rate_interval", "30s"),
+        ("$__range", "10m"),
+        ("$job", ".*"),
+        ("$instance", ".*"),
+        ("$cgroup", ".*"),
+        ("$workload", ".*"),
+        ("$target", ".*"),
+        ("$incident", ".*"),
+    ];
+    chosen.iter().fold(expr.to_owned(), |expr, (name, value)| expr.replace(name, value))
+}
+
+/// Queries of the panels with where they stand.
+fn queries() -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for (name, board) in boards() {
+        for panel in panels(&board) {
+            for target in panel["targets"].as_array().into_iter().flatten() {
+                let expr = plain(target["expr"].as_str().expect("a query"));
+                all.insert(expr, format!("{name}: {}", panel["title"]));
+            }
+        }
+    }
+    all
+}
+
+/// What this kernel does not tell, and so no agent can.
+fn untold(expr: &str) -> bool {
+    expr.contains("psi_memory") && !Path::new("/proc/pressure/memory").exists()
+}
+
+#[test]
+fn no_panel_is_empty_and_every_rule_knows_its_metrics() {
+    let scene = match scene() {
+        Ok(scene) => scene,
+        Err(why) => return assert!(skipped(&why)),
+    };
+    let mut client = scene.cache.client();
+    let mut waiting = queries();
+    assert!(waiting.len() > 90, "{}", waiting.len());
+    for expr in of_alerts("expr:") {
+        let expr: String = serde_json::from_str(&expr).expect("it is quoted");
+        let found = scene.prometheus.query(&expr);
+        assert!(found.is_ok(), "{found:?}");
+        for name in metrics_of(&expr) {
+            waiting.insert(format!("last_over_time({name}[10m])"), format!("alert: {expr}"));
+        }
+    }
+    for rule in recorded() {
+        waiting.insert(rule.clone(), format!("recording rule {rule}"));
+    }
+    waiting.retain(|expr, _| !untold(expr));
+    let pid = std::process::id();
+    let mut turn = 0_u32;
+    wait_for("every query finds something", LONG, || {
+        turn += 1;
+        client.set(&format!("key{}", turn % 50), vec![b'x'; 100_000]);
+        let _ = (client.get("key1"), client.get("nothing"));
+        if turn.is_multiple_of(40) {
+            report(&scene.agent, pid);
+        }
+        // What cannot be asked is kept, so that a failure never counts as found.
+        waiting.retain(|expr, place| match scene.prometheus.query(expr) {
+            Ok(found) => !found.iter().any(|one| one["value"][1] != "NaN"),
+            Err(why) => {
+                if !place.ends_with(&why) {
+                    *place = format!("{place} {why}");
+                }
+                true
+            }
+        });
+        if waiting.is_empty() { Ok(()) } else { Err(format!("empty: {waiting:#?}")) }
+    });
+}
+
+/// Has a heap report of level 0 taken; that it may be too soon for another is no matter.
+fn report(agent: &Agent, pid: u32) {
+    let body = format!("{{\"pid\":{pid},\"level\":0}}");
+    let head = format!("POST /api/v1/reports HTTP/1.1\r\nHost: {}\r\n", agent.address);
+    let rest = format!(
+        "Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let _ = plimsoll_tests::exchange(&agent.address, &(head + &rest));
+}
+
+fn metrics_of(expr: &str) -> BTreeSet<String> {
+    let words = expr.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("plimsoll_")).map(str::to_owned).collect()
+}
+
+fn recorded() -> Vec<String> {
+    let file = checked_in().join("prometheus/recording.yml");
+    let text = std::fs::read_to_string(file).expect("the rules are there");
+    let lines = text.lines().filter_map(|line| line.trim().strip_prefix("- record: "));
+    lines.map(str::to_owned).collect()
+}
