@@ -4,16 +4,19 @@
 //! flags by it, [`print`] writes one by it, so that they cannot drift apart. A configuration with
 //! any fault is refused whole: nothing here guesses what was meant.
 
+mod export;
 mod field;
 pub mod keys;
 pub mod lists;
 mod load;
+mod otel;
 mod print;
 mod problem;
 mod routing;
 mod secret;
 mod values;
 
+pub use export::{ExportConfig, ExportProfile, ExportProtocol, Temporality};
 pub use load::{DEFAULT_FILE, Effective, Origin, Request, from_text, load};
 pub use print::{effective_toml, reference_toml};
 pub use problem::{Place, Problem, Problems};
@@ -57,6 +60,7 @@ pub struct Config {
     pub reports: ReportsConfig,
     pub privacy: Privacy,
     pub probe: ProbeConfig,
+    pub export: ExportConfig,
 }
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeConfig {
@@ -271,6 +275,7 @@ impl Default for Config {
             },
             privacy: Privacy { cmdline: CmdlineMode::Redacted, redact: Vec::new() },
             probe: ProbeConfig { enabled: true },
+            export: ExportConfig::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod closed_loop;
 mod commands;
 mod demo;
 mod descriptors;
+mod export;
 mod hostile;
 mod incidents;
 mod leaks;

@@ -10,6 +10,7 @@ mod cgroup;
 mod hook;
 pub mod live;
 mod load;
+pub mod otlp;
 
 pub use agent::{Agent, Answer, exchange};
 pub use alertmanager::Alertmanager;

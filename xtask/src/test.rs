@@ -7,6 +7,7 @@ use crate::{Outcome, bpf, tools, vm};
 pub fn test() -> Outcome {
     tools::install(tools::FOR_TESTS)?;
     tools::install_python_clients()?;
+    tools::collectors::install()?;
     run(command(&["cargo", "fmt", "--all", "--check"]))?;
     run(command(&[
         "cargo",

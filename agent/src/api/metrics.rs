@@ -4,6 +4,7 @@
 //! 200 targets by urgency, 500 cgroups by usage, and gauges say how many were left out.
 
 mod destinations;
+mod export;
 mod own;
 mod pressure;
 mod reports;
@@ -74,6 +75,7 @@ impl Collector for Scrape {
         own::write_sources(&mut sheet, &self.0.health())?;
         pressure::write(&mut sheet, &self.0.pressure())?;
         destinations::write(&mut sheet, &self.0.destinations(), self.0.silences().len())?;
+        export::write(&mut sheet, &self.0.export())?;
         usage::write_node(&mut sheet, &self.0.node())?;
         usage::write_cgroups(&mut sheet, self.0.cgroups())?;
         targets::write(&mut sheet, &self.0.verdicts(None, None))

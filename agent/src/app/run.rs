@@ -2,6 +2,7 @@
 
 use super::assemble::{AssembleError, assemble};
 use super::desk::Desk;
+use super::exporting;
 use super::routing;
 use crate::api::{self, ApiSettings, HeapPermission};
 use crate::config::Config;
@@ -74,8 +75,10 @@ pub fn run(
         let sampler = assemble(config.clone(), state_dir)?;
         let routing = routing::start(&config, state_dir.map(Path::to_owned), &sampler.state)
             .map_err(RunError::Start)?;
-        let desk = Desk::new(Arc::clone(&sampler.state), Some(Arc::clone(&routing.routing)));
-        let desk = Arc::new(desk);
+        let desk = || Desk::new(Arc::clone(&sampler.state), Some(Arc::clone(&routing.routing)));
+        let export = exporting::start(&config, state_dir, desk()).map_err(RunError::Start)?;
+        let exporter = export.as_ref().map(|export| Arc::clone(&export.exporter));
+        let desk = Arc::new(desk().with_export(exporter));
         let mut handle = sampler::start(sampler).map_err(RunError::Start)?;
         // Heap reports of the agent itself ask it for the allocator's own figures.
         let failed = |why: &_| tracing::debug!("no probe: {why}");
@@ -91,6 +94,9 @@ pub fn run(
             }
         })
         .await;
+        if let Some(export) = export {
+            export.stop();
+        }
         handle.stop();
         routing.stop();
         drop(probe);

@@ -4,6 +4,7 @@
 //! flag (`PLIMSOLL_SAMPLING_CPU_BUDGET`). Other variables of that prefix are left alone, because
 //! Kubernetes sets `PLIMSOLL_PORT` and the like for a Service of this name.
 
+pub mod export;
 pub mod pressure;
 mod probe;
 mod recorder;
@@ -59,7 +60,7 @@ impl Key {
     /// The table it is in, empty for the top, and its name there.
     #[must_use]
     pub fn section_and_name(&self) -> (&'static str, &'static str) {
-        self.path.split_once('.').unwrap_or(("", self.path))
+        self.path.rsplit_once('.').unwrap_or(("", self.path))
     }
 }
 
@@ -70,7 +71,7 @@ pub fn find(path: &str) -> Option<&'static Key> {
 
 #[must_use]
 pub fn is_section(name: &str) -> bool {
-    KEYS.iter().any(|key| !name.is_empty() && key.section_and_name().0 == name)
+    KEYS.iter().any(|key| key.path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// What may be asked of evidence beyond the default. Units: log-odds.
@@ -400,6 +401,31 @@ pub static KEYS: &[Key] = &[
     reports::DISK_BUDGET,
     reports::TTL,
     PROBE_ENABLED,
+    export::ENABLED,
+    export::ENDPOINT,
+    export::PROTOCOL,
+    export::SIGNALS,
+    export::METRICS_ENDPOINT,
+    export::LOGS_ENDPOINT,
+    export::TRACES_ENDPOINT,
+    export::HEADERS,
+    export::HEADERS_FILE,
+    export::METRICS_HEADERS,
+    export::LOGS_HEADERS,
+    export::TRACES_HEADERS,
+    export::CA_FILE,
+    export::CLIENT_CERT_FILE,
+    export::CLIENT_KEY_FILE,
+    export::COMPRESSION,
+    export::TIMEOUT,
+    export::INTERVAL,
+    export::TEMPORALITY,
+    export::PROFILE,
+    export::RESOURCE_ATTRIBUTES,
+    export::PROCESSES_MAX,
+    export::CONTAINERS_MAX,
+    export::QUEUE_SIZE_MAX,
+    export::QUEUE_AGE_MAX,
     Key {
         path: "privacy.cmdline",
         flag: None,
@@ -474,7 +500,8 @@ mod tests {
     fn every_default_is_a_value_that_its_own_key_accepts() {
         for key in KEYS {
             let Some(toml) = key.field.toml(&Config::default()) else { continue };
-            let text = toml.trim_matches(['"', '[', ']']);
+            let text = toml.replace("\", \"", ",");
+            let text = text.trim_matches(['"', '[', ']']);
             let mut config = Config::default();
             let set = key.field.set(&mut config, &key.field.raw_of_text(text));
             assert_eq!(set, Ok(()), "{} = {toml}", key.path);
