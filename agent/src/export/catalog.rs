@@ -168,7 +168,7 @@ instruments! {
     PROCESS_FDS: "process.unix.file_descriptor.count", "{file_descriptor}", UpDown, [Process],
         "",
         "Open descriptors.";
-    LEAK_STATE: "plimsoll.leak.state", "1", Gauge,
+    LEAK_STATE: "plimsoll.leak.state", "{state}", Gauge,
         [Host, Pod, Container, Process, Workload, Cgroup],
         "",
         "The verdict: 0 ok, 1 warming up, 2 leak suspected, 3 OOM predicted, 4 OOM imminent.";
@@ -184,7 +184,7 @@ instruments! {
         [Host, Pod, Container, Process, Workload, Cgroup],
         "plimsoll.quantile = 0.1, 0.5, 0.9; 0.1 is the early end",
         "Time until a suspect reaches its limit.";
-    PRESSURE_LEVEL: "plimsoll.pressure.level", "1", Gauge, [Host],
+    PRESSURE_LEVEL: "plimsoll.pressure.level", "{level}", Gauge, [Host],
         "plimsoll.pressure.scope = node or cgroup:/PATH",
         "The pressure signal: 0 none, 1 low, 2 medium, 3 critical. At most 64 scopes.";
     PRESSURE_HEADROOM: "plimsoll.pressure.headroom", "By", Gauge, [Host],

@@ -133,6 +133,10 @@ impl Model {
         for lane in &export.lanes {
             let signal = [("plimsoll.signal", lane.signal.as_str())];
             sheet.put(&c::EXPORT_SENT, Some(int(lane.sent_total)), &signal);
+        }
+        // Points of one metric follow one another.
+        for lane in &export.lanes {
+            let signal = [("plimsoll.signal", lane.signal.as_str())];
             let dropped = lane.dropped_total.values().sum();
             sheet.put(&c::EXPORT_DROPPED, Some(int(dropped)), &signal);
         }

@@ -101,6 +101,7 @@ impl ExporterHandle {
             next: None,
             seen: 0,
             random: SystemRandom::new(),
+            began: None,
         };
         let thread = std::thread::Builder::new()
             .name("plimsoll-export".to_owned())
@@ -133,6 +134,8 @@ struct Worker {
     /// The last event that was seen.
     seen: u64,
     random: SystemRandom,
+    /// When node and agent began, as first reckoned. Units: nanoseconds since the epoch.
+    began: Option<(u64, u64)>,
 }
 
 impl Worker {
@@ -163,10 +166,13 @@ impl Worker {
         let now_ms = self.clock.unix_ms(self.clock.now());
         let own = self.watch.own();
         let up_ms = (own.uptime_s * 1000.0) as i64;
+        // Kept: a start that moves with the wall clock looks like a counter that began anew.
+        let boot_ns = nanos(self.clock.unix_ms(Stamp(0)));
+        let began = *self.began.get_or_insert((boot_ns, nanos(now_ms - up_ms)));
         self.model.begin(Moment {
             now_ns: nanos(now_ms),
-            boot_ns: nanos(self.clock.unix_ms(Stamp(0))),
-            agent_start_ns: nanos(now_ms - up_ms),
+            boot_ns: began.0,
+            agent_start_ns: began.1,
         });
         let mut batch =
             Batch::new(self.config.gzip, |request: Vec<u8>| lane.push(&request, now_ms));

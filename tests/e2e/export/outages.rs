@@ -1,6 +1,8 @@
 //! A collector that is down, slow or unwilling, and an agent that is killed meanwhile.
 
 use super::{SOON, agent, until_metrics};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use plimsoll_tests::otlp::{Answer, Receiver};
 use plimsoll_tests::{Agent, Alertmanager, wait_for};
 use std::collections::BTreeSet;
@@ -10,9 +12,8 @@ const QUEUED: &str = "plimsoll_export_queued{signal=\"metrics\"}";
 
 /// The times of what was taken. Units: seconds since the epoch.
 fn times(receiver: &Receiver) -> Vec<u64> {
-    use opentelemetry_proto::tonic::metrics::v1::metric::Data;
     let requests = receiver.metrics();
-    let at = |request: &opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest| {
+    let at = |request: &ExportMetricsServiceRequest| {
         let metrics = &request.resource_metrics.first()?.scope_metrics.first()?.metrics;
         metrics.iter().find_map(|metric| match metric.data.as_ref()? {
             Data::Sum(sum) => sum.data_points.first().map(|p| p.time_unix_nano / 1_000_000_000),

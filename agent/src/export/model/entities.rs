@@ -65,8 +65,12 @@ impl Model {
         report: Option<&ReportSummary>,
     ) -> ResourceMetrics {
         let view = &of.view;
-        let started = view.start_time.parse::<jiff::Timestamp>().ok();
-        let started = started.and_then(|at| u64::try_from(at.as_nanosecond()).ok());
+        // In whole seconds: it is part of who the process is, and the milliseconds move with the
+        // wall clock.
+        let started =
+            view.start_time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
+        let created = started.and_then(|s| jiff::Timestamp::from_second(s).ok());
+        let started = started.and_then(|s| u64::try_from(s).ok()?.checked_mul(1_000_000_000));
         let start = started.unwrap_or(self.moment.boot_ns);
         let mut sheet = self.sheet(&view.id, start);
         let bytes = |b: Option<Bytes>| b.map(|b| int(b.0));
@@ -95,7 +99,8 @@ impl Model {
         let metrics = sheet.finish();
         let mut attributes = self.common.of(Entity::Process);
         attributes.push(attribute("process.pid", i64::from(view.pid)));
-        attributes.extend(text("process.creation.time", &view.start_time));
+        let created = created.map(|at| at.to_string()).unwrap_or_default();
+        attributes.extend(text("process.creation.time", &created));
         attributes.extend(text("process.command", &view.comm));
         let exe = view.exe.as_deref();
         attributes.extend(exe.and_then(|exe| text("process.executable.path", exe)));

@@ -113,14 +113,14 @@ fn a_process_is_a_resource_with_its_memory_and_verdict() {
     container.id=abc
     k8s.pod.uid=u
     ");
-    insta::assert_snapshot!(lines(&message).join("\n"), @"
-    process.memory.usage [By] cumulative {} 4096 @3000000000
-    process.memory.virtual [By] cumulative {} 8192 @3000000000
-    process.paging.faults [{fault}] cumulative counter {system.paging.fault.type=major} 5 @3000000000
-    plimsoll.memory.limit [By] cumulative {} 9000 @3000000000
-    plimsoll.memory.part [By] cumulative {plimsoll.memory.kind=anon} 3000 @3000000000
-    plimsoll.memory.part [By] cumulative {plimsoll.memory.kind=file} 0 @3000000000
-    plimsoll.leak.state [1] gauge {} 3 @0
+    insta::assert_snapshot!(lines(&message).join("\n").replace("cumulative", "cum."), @"
+    process.memory.usage [By] cum. {} 4096 @3000000000
+    process.memory.virtual [By] cum. {} 8192 @3000000000
+    process.paging.faults [{fault}] cum. counter {system.paging.fault.type=major} 5 @3000000000
+    plimsoll.memory.limit [By] cum. {} 9000 @3000000000
+    plimsoll.memory.part [By] cum. {plimsoll.memory.kind=anon} 3000 @3000000000
+    plimsoll.memory.part [By] cum. {plimsoll.memory.kind=file} 0 @3000000000
+    plimsoll.leak.state [{state}] gauge {} 3 @0
     plimsoll.leak.growth [By/s] gauge {plimsoll.leak.cause=heap_leak} 1024.0 @0
     plimsoll.leak.confidence [1] gauge {} 0.9 @0
     plimsoll.leak.time_to_limit [s] gauge {plimsoll.quantile=0.1} 10.0 @0
