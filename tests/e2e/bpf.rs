@@ -1,7 +1,7 @@
 //! BPF against the real kernel: victims of real kills, values held against /proc and the cgroup
 //! files, and what takes over where it is refused.
 
-use plimsoll_bpf::{Cgroups, Edge, Marks, TaskRecord, Tasks, tasks::batch_pages};
+use plimsoll_bpf::{Cgroups, Edge, TaskRecord, Tasks, tasks::batch_pages};
 use plimsoll_tests::{Agent, Cgroup, Load, Version, binary, cgroup_version, skipped, wait_for};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -13,23 +13,30 @@ const SOON: Duration = Duration::from_secs(30);
 const LIMIT_MIB: u64 = 24;
 const MIB: u64 = 1 << 20;
 
-/// An agent that root runs without the capabilities named, as `-a,-b`.
-fn agent_without(dropped: &str, state: &tempfile::TempDir) -> Option<Agent> {
-    if !rustix::process::geteuid().is_root()
-        || Command::new("setpriv").arg("--version").output().is_err()
-    {
-        assert!(skipped("only root with setpriv can give capabilities up"));
+/// Hides the kernel's types in a mount namespace of its own, and has tracefs there.
+const WITHOUT_TYPES: &str = "mount --bind /dev/null /sys/kernel/btf/vmlinux && \
+    { [ -d /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing; } && \
+    exec \"$0\" \"$@\"";
+
+/// An agent that root runs by way of `wrapper`, which becomes the program that follows it.
+fn agent_by(mut wrapper: Command, state: &tempfile::TempDir) -> Option<Agent> {
+    if !rustix::process::geteuid().is_root() {
+        assert!(skipped("only root can give capabilities up, or mount"));
         return None;
     }
-    let mut command = Command::new("setpriv");
-    command
-        .arg(format!("--bounding-set={dropped}"))
-        .arg("--inh-caps=-all")
+    wrapper
         .arg(binary("plimsoll"))
         .args(["run", "--listen", "127.0.0.1:0", "--state-dir"])
         .arg(state.path())
         .env("PLIMSOLL_PRESSURE_SOCKET", state.path().join("pressure.sock"));
-    Some(Agent::spawn(command, state.path()))
+    Some(Agent::spawn(wrapper, state.path()))
+}
+
+/// An agent without the capabilities named, as `a,b`.
+fn agent_without(dropped: &str, state: &tempfile::TempDir) -> Option<Agent> {
+    let mut wrapper = Command::new(binary("plimsoll-load"));
+    wrapper.args(["without", dropped]);
+    agent_by(wrapper, state)
 }
 
 /// A cgroup that is there before the agent, so that its first walk finds it.
@@ -41,9 +48,17 @@ fn cage() -> Option<Cgroup> {
 #[track_caller]
 fn killed(agent: &Agent, cgroup: &Cgroup) -> (Value, u32, u64) {
     let inode = std::fs::metadata(cgroup.dir()).expect("it was made").ino();
-    // Slow enough to be watched before it ends.
-    let mut victim = Load::named(Some("greedy"), &["leak", "8"], Some(cgroup));
+    let scratch = tempfile::tempdir().expect("a directory");
+    let gate = scratch.path().join("gate");
+    let words = ["leak", "8", gate.to_str().expect("text")];
+    let mut victim = Load::named(Some("greedy"), &words, Some(cgroup));
     let pid = victim.pid();
+    wait_for("it is watched before it ends", SOON, || {
+        let row = agent.get(&format!("/api/v1/processes/{pid}"));
+        let is_known = row.status == 200 && row.json()["cgroup"] == cgroup.path();
+        if is_known { Ok(()) } else { Err(row.body) }
+    });
+    std::fs::write(&gate, "").expect("room");
     wait_for("the kernel kills it", SOON, || {
         if victim.ended() { Ok(()) } else { Err("it lives".to_owned()) }
     });
@@ -114,7 +129,7 @@ fn an_oom_kill_that_bpf_and_the_log_both_tell_of_is_one_incident_with_what_both_
 fn an_oom_kill_is_told_whole_by_bpf_where_no_log_can_be_read() {
     let Some(cgroup) = cage() else { return };
     let state = tempfile::tempdir().expect("a directory");
-    let Some(agent) = agent_without("-syslog,-sys_admin", &state) else { return };
+    let Some(agent) = agent_without("syslog,sys_admin", &state) else { return };
     let (bpf, log) = (agent.source("bpf"), agent.source("oom_log"));
     if !bpf.contains("tp_btf") || log.starts_with("[+]") {
         return assert!(skipped(&format!("{bpf}\n{log}")));
@@ -127,10 +142,29 @@ fn an_oom_kill_is_told_whole_by_bpf_where_no_log_can_be_read() {
 }
 
 #[test]
+fn an_oom_kill_is_heard_by_the_plain_tracepoint_where_the_kernel_shows_no_types() {
+    let Some(cgroup) = cage() else { return };
+    let state = tempfile::tempdir().expect("a directory");
+    let mut hidden = Command::new("unshare");
+    hidden.args(["-m", "sh", "-c", WITHOUT_TYPES]);
+    let Some(agent) = agent_by(hidden, &state) else { return };
+    let (bpf, log) = (agent.source("bpf"), agent.source("oom_log"));
+    assert!(bpf.starts_with("[+]") && bpf.contains("by tracepoint"), "{bpf}");
+    if !log.starts_with("[+]") {
+        return assert!(skipped(&log));
+    }
+    let (incident, pid, _) = killed(&agent, &cgroup);
+    is_whole(&incident, pid, &cgroup);
+    let ways = heard_by(&incident);
+    assert!(ways.len() == 2 && ways.contains(&"tracepoint"), "{ways:?}");
+    assert!(incident["victims"][0]["memcg_id"].is_null(), "it sees pids, no cgroup");
+}
+
+#[test]
 fn an_oom_kill_is_told_whole_by_the_log_where_bpf_is_refused() {
     let Some(cgroup) = cage() else { return };
     let state = tempfile::tempdir().expect("a directory");
-    let Some(agent) = agent_without("-bpf,-perfmon,-sys_admin", &state) else { return };
+    let Some(agent) = agent_without("bpf,perfmon,sys_admin", &state) else { return };
     let (bpf, log) = (agent.source("bpf"), agent.source("oom_log"));
     assert!(bpf.contains("CAP_BPF") && !bpf.contains('\n'), "{bpf}");
     if !log.starts_with("[+]") {
@@ -147,7 +181,7 @@ fn an_oom_kill_is_told_whole_by_the_log_where_bpf_is_refused() {
 fn an_oom_kill_is_still_seen_by_the_counters_where_both_are_refused() {
     let state = tempfile::tempdir().expect("a directory");
     let Some(cgroup) = cage() else { return };
-    let dropped = "-bpf,-perfmon,-sys_admin,-syslog";
+    let dropped = "bpf,perfmon,sys_admin,syslog";
     let Some(agent) = agent_without(dropped, &state) else { return };
     if agent.source("oom_log").starts_with("[+]") {
         return assert!(skipped(&agent.source("oom_log")));
@@ -270,16 +304,4 @@ fn the_cgroup_iterator_and_the_cgroup_files_agree_to_the_byte() {
     });
     drop(load);
     assert!(matches!(version, Version::V1 | Version::V2));
-}
-
-#[test]
-fn the_way_by_the_plain_tracepoint_says_why_it_is_shut_or_opens() {
-    let Some(edge) = edge() else { return };
-    match Marks::by_tracepoint(&edge) {
-        Ok(marks) => assert_eq!(marks.attached().name(), "tracepoint"),
-        Err(why) => {
-            let why = why.to_string();
-            assert!(why.contains("tracefs") && !why.contains('\n'), "{why}");
-        }
-    }
 }

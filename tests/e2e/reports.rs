@@ -112,6 +112,31 @@ fn check(report: &Value, pid: u32) {
     assert!(cmdline.contains("--password=***"), "{cmdline}");
 }
 
+/// Says what a report of level 1 has to say of the leaking program.
+#[track_caller]
+fn check_lost(report: &Value, pid: u32) {
+    let method = &report["method"];
+    assert_eq!((&report["identity"]["pid"], &method["level"]), (&pid.into(), &1.into()));
+    assert_eq!((&method["freeze"], &method["complete"]), (&"ptrace".into(), &true.into()));
+    assert!(method["pause_us"].as_u64().is_some_and(|us| us > 0), "{method}");
+    let lost = report["leaks"]["unreachable_bytes"].as_u64().expect("what is lost");
+    assert!(lost > 4 * MIB, "{}", report["leaks"]);
+    let cause = &report["verdict"]["cause"];
+    assert_eq!(cause, "heap_leak", "{}", report["verdict"]);
+    assert!(!report.to_string().contains(SECRET), "{report:#}");
+}
+
+#[test]
+fn what_a_program_lost_is_found_without_an_agent_and_the_program_goes_on() {
+    let Some((_workshop, load)) = leaking() else { return };
+    let pid = load.pid().to_string();
+    let asked = [&pid, "--level", "1", "--max-pause-ms", "10000", "--format", "json"];
+    let taken: Value = serde_json::from_str(&report(&asked)).expect("a report is JSON");
+    check_lost(&taken, load.pid());
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it goes on");
+    assert!(status.contains("TracerPid:\t0"), "{status}");
+}
+
 #[test]
 fn a_leaking_program_is_looked_into_without_an_agent_and_in_every_format() {
     let Some((_workshop, load)) = leaking() else { return };
@@ -144,6 +169,40 @@ fn a_leaking_program_is_looked_into_without_an_agent_and_in_every_format() {
     report(&[&pid, "--out", text(&drawing)]);
     is_svg(&drawing);
     differences(&pid, &before, scratch.path());
+}
+
+#[test]
+fn a_window_names_the_functions_that_allocate_what_is_lost_in_every_format() {
+    let Some((_workshop, load)) = leaking() else { return };
+    let scratch = tempfile::tempdir().expect("a directory");
+    let pid = load.pid().to_string();
+    let args = |rest: &[&str]| {
+        let level = [&pid, "--level", "2", "--window-s", "1", "--max-pause-ms", "10000"];
+        report(&[&level, rest].concat())
+    };
+    let found: Value = serde_json::from_str(&args(&["--format", "json"])).expect("JSON");
+    let method = &found["method"];
+    if method["level"] == 1 && method["notes"].to_string().contains("could not be trapped") {
+        assert!(skipped(&method["notes"].to_string()));
+        return;
+    }
+    assert_eq!(method["level"], 2, "{method}");
+    assert!(method["window_s"].as_f64().is_some_and(|s| (0.5..5.0).contains(&s)), "{method}");
+    let stack = &found["leaks"]["by_stack"][0];
+    assert!(stack["frames"].to_string().contains("main"), "{stack}");
+    assert!(stack["count"].as_u64().is_some_and(|count| count > 0), "{stack}");
+
+    let shown = args(&[]);
+    assert!(shown.contains("by stack") && shown.contains("main"), "{shown}");
+    let drawing = scratch.path().join("w.svg");
+    args(&["--out", text(&drawing)]);
+    is_svg(&drawing);
+    assert!(std::fs::read_to_string(&drawing).expect("it is there").contains("main"));
+    let profile = scratch.path().join("w.pb.gz");
+    args(&["--out", text(&profile)]);
+    if let Some(said) = opened_by_go(&profile, "leaked_space") {
+        assert!(said.contains("main"), "{said}");
+    }
 }
 
 /// What changed after it has leaked more, in the three formats.

@@ -1,16 +1,23 @@
 //! `plimsoll-load`: a program that does one thing to memory until it is killed.
 //!
-//! `leak MIB_PER_S` · `hold MIB` · `shmem MIB` · `pagecache MIB_PER_S FILE` · `sawtooth MIB
-//! PERIOD_S` (grows by as much and gives all of it back) · `forks N` (as many short-lived children,
-//! then waits) · `cache MIB SOCKET LOG` (holds so much and gives back what the pressure signal asks
-//! for; writes what it was told and what it freed into the log). Enters the cgroup directory in
-//! `LOAD_CGROUP` first, takes its comm from `argv[0]`, and dies with its parent.
+//! `leak MIB_PER_S [GATE]` (once the file GATE is there) · `hold MIB` · `shmem MIB` ·
+//! `pagecache MIB_PER_S FILE` · `sawtooth MIB PERIOD_S` (grows by as much and gives all of it back)
+//! · `forks N` (as many short-lived children, then waits) · `cache MIB SOCKET LOG` (holds so much
+//! and gives back what the pressure signal asks for; writes what it was told and what it freed into
+//! the log) · `without CAPABILITIES PROGRAM ARGS…` (becomes another program that lacks these,
+//! `bpf,perfmon`). Enters the cgroup directory in `LOAD_CGROUP` first, takes its comm from
+//! `argv[0]`, and dies with its parent.
 
 use plimsoll_pressure::{Answer, Bytes, Options};
 use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::thread::{
+    CapabilitySet, capabilities, remove_capability_from_bounding_set, set_capabilities,
+};
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{Error, ErrorKind, Result, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,6 +35,12 @@ fn main() -> Result<()> {
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     match words.as_slice() {
         ["leak", rate] => leak(number(rate)?),
+        ["leak", rate, gate] => {
+            while !std::path::Path::new(gate).exists() {
+                std::thread::park_timeout(STEP);
+            }
+            leak(number(rate)?)
+        }
         ["hold", mib] => {
             let _held = touched(number(mib)? as usize * MIB);
             rest()
@@ -37,6 +50,7 @@ fn main() -> Result<()> {
         ["sawtooth", mib, period] => sawtooth(number(mib)?, number(period)?),
         ["forks", n] => forks(number(n)? as usize),
         ["cache", mib, socket, log] => cache(number(mib)? as usize, socket, log),
+        ["without", dropped, program, ..] => Err(without(dropped, program, &args[4..])?),
         _ => Err(Error::new(ErrorKind::InvalidInput, format!("what is {words:?}?"))),
     }
 }
@@ -71,6 +85,19 @@ fn cache(mib: usize, socket: &str, log: &str) -> Result<()> {
         writeln!(log, "{} {} {wanted} {freed}", told.scope, told.level)?;
     }
     Ok(())
+}
+
+/// What root starts has what the bounding set leaves it. Returns why it did not become `program`.
+fn without(dropped: &str, program: &str, args: &[OsString]) -> Result<Error> {
+    for name in dropped.split(',') {
+        let known = CapabilitySet::from_name(&name.to_uppercase());
+        let unknown = || Error::new(ErrorKind::InvalidInput, format!("what is {name}?"));
+        remove_capability_from_bounding_set(known.ok_or_else(unknown)?)?;
+    }
+    let mut sets = capabilities(None)?;
+    sets.inheritable = CapabilitySet::empty();
+    set_capabilities(None, sets)?;
+    Ok(Command::new(program).args(args).exec())
 }
 
 fn rest() -> ! {

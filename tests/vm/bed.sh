@@ -7,6 +7,7 @@
 /bin/busybox mkdir -p /proc /sys /dev /tmp /run /etc /root
 /bin/busybox --install -s /bin
 mount -t proc proc /proc && mount -t sysfs sysfs /sys && mount -t devtmpfs dev /dev
+mount -t tracefs tracefs /sys/kernel/tracing
 mkdir -p /dev/shm
 for dir in /dev/shm /tmp /run; do mount -t tmpfs tmpfs $dir; done
 # As systemd mounts it.
@@ -18,6 +19,8 @@ insmod /brd.ko rd_nr=1 rd_size=131072
 ip link set lo up
 hostname bed
 dmesg -n 1
+# As Debian's systems have it: the log is for CAP_SYSLOG only.
+echo 1 >/proc/sys/kernel/dmesg_restrict
 printf '%s\n' root:x:0:0::/root:/bin/sh nobody:x:65534:65534::/:/bin/sh >/etc/passwd
 export HOME=/root PATH=/bin:/plimsoll PLIMSOLL_TESTS_MUST_RUN=1 RUST_BACKTRACE=0
 # A share of a processor that is some twenty times slower than a real one.

@@ -4,6 +4,11 @@
 use crate::run::{command, exists, run, top};
 use crate::{Outcome, bpf, tools, vm};
 
+/// Programs and tests in one call: programs alone are built with fewer features of what they share
+/// with tests, so the agent and most of what it stands on would be built twice.
+const BUILD: [&str; 7] =
+    ["cargo", "build", "--workspace", "--lib", "--bins", "--tests", "--examples"];
+
 pub fn test() -> Outcome {
     tools::install(tools::FOR_TESTS)?;
     tools::install_python_clients()?;
@@ -24,7 +29,7 @@ pub fn test() -> Outcome {
         println!("cargo-deny is not there: licences and sources of dependencies go unchecked");
     }
     bpf::bpf(true)?;
-    run(command(&["cargo", "build", "--workspace"]))?;
+    run(command(&BUILD))?;
     let mut browser = command(&["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
     browser.current_dir(top().join("tests/browser"));
     run(browser)?;

@@ -131,6 +131,7 @@ fn run(
         ram_mib: batch.ram_mib,
         cpus: 1,
         within: batch.within(),
+        silent_within: batch.silent_within(),
         dir: &dir,
     };
     println!("boots {}: {} MiB, results in {}", batch.name(), batch.ram_mib, dir.display());
@@ -154,6 +155,10 @@ fn judge(batch: &Batch, ended: &Ended, machine: &Machine<'_>) -> Vec<String> {
         table += &shown(case.name, part);
         if !part.is_some_and(Part::is_good) {
             failures.push(format!("failed on {}: {}", batch.kernel.line, case.name));
+        }
+        for name in part.map_or(Vec::new(), |part| case.unheard_of(&part.results)) {
+            failures
+                .push(format!("{}: there is no test {name} in {}", batch.kernel.line, case.name));
         }
     }
     if let Some(fault) = &ended.fault {

@@ -6,11 +6,12 @@
 
 mod files;
 mod progress;
+mod room;
 
 use super::{Exit, Failure};
 use crate::config::{Env, Request, load};
 use crate::reports::take::{Discretion, take};
-use crate::reports::{Order, Room, compare};
+use crate::reports::{Order, compare};
 use crate::sources::process::read_identity;
 use crate::sources::{ReadError, Roots};
 use crate::view::AskedBy;
@@ -144,7 +145,7 @@ fn one(
     let order = Order {
         process: identity.id,
         comm: Some(identity.comm),
-        room: Room::default(),
+        room: room::of(&roots, pid),
         level: args.level,
         max_pause: Duration::from_millis(args.max_pause_ms),
         window: Duration::from_secs_f64(args.window_s),

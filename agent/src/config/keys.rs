@@ -6,6 +6,7 @@
 
 pub mod export;
 pub mod pressure;
+mod privacy;
 mod probe;
 mod recorder;
 mod reports;
@@ -15,7 +16,7 @@ use probe::ENABLED as PROBE_ENABLED;
 
 pub use super::field::{At, Field, Raw, Read};
 
-use super::{CmdlineMode, Config, LogFormat};
+use super::{Config, LogFormat};
 use crate::units::Bytes;
 use std::time::Duration;
 
@@ -426,36 +427,8 @@ pub static KEYS: &[Key] = &[
     export::CONTAINERS_MAX,
     export::QUEUE_SIZE_MAX,
     export::QUEUE_AGE_MAX,
-    Key {
-        path: "privacy.cmdline",
-        flag: None,
-        field: Field::Choice {
-            names: &["redacted", "off"],
-            get: |c| match c.privacy.cmdline {
-                CmdlineMode::Redacted => "redacted",
-                CmdlineMode::Off => "off",
-            },
-            set: |c, name| {
-                let off = name == "off";
-                c.privacy.cmdline = if off { CmdlineMode::Off } else { CmdlineMode::Redacted };
-            },
-        },
-        doc: "Whether command lines are shown; values that look like secrets are blotted out.",
-        edges: "off: they are not even read.",
-        who: "Nodes whose command lines hold secrets in unusual forms.",
-    },
-    Key {
-        path: "privacy.redact",
-        flag: None,
-        field: Field::List {
-            at: |c| &mut c.privacy.redact,
-            good: |word| word.chars().any(char::is_alphanumeric),
-            accepted: "a word with a letter or a digit",
-        },
-        doc: "Further words: an argument whose name holds one of them has its value blotted out.",
-        edges: "Empty: only the words that are built in (password, token, secret, …).",
-        who: "Those with names of their own for secrets.",
-    },
+    privacy::CMDLINE,
+    privacy::REDACT,
 ];
 
 /// A label as `name=value`, its name as Prometheus wants names.

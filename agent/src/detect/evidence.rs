@@ -80,7 +80,15 @@ pub fn heads_for_the_limit(params: &Params, rise: &Rise, ends_in: f64) -> bool {
 /// way is believed.
 fn grew_from_the_start(params: &Params, rise: &Rise, ends_in: f64) -> bool {
     let at_the_brink = ends_in <= params.brink.as_secs_f64() && ends_in <= rise.span / 2.0;
-    let cells = if at_the_brink { params.cells_at_the_brink } else { params.cells_from_start };
+    let straight = params.straight_span_min.as_secs_f64()..=params.straight_span_max.as_secs_f64();
+    let has_gone_on = straight.contains(&rise.span);
+    let (cells, patience) = if at_the_brink {
+        (params.cells_at_the_brink, params.patience_from_start)
+    } else if has_gone_on {
+        (params.cells_straight, params.patience_straight)
+    } else {
+        (params.cells_from_start, params.patience_from_start)
+    };
     is_rise_of_note(params, rise, ends_in)
         && rise.cells >= cells
         && rise.drift >= params.drift_from_start
@@ -88,7 +96,7 @@ fn grew_from_the_start(params: &Params, rise: &Rise, ends_in: f64) -> bool {
         && (0.8..1.6).contains(&rise.steady)
         && rise.still >= STILL_MIN
         && rise.growth >= 0.05 * rise.mean
-        && ends_in <= params.patience_from_start * rise.span
+        && ends_in <= patience * rise.span
 }
 
 fn is_rise_of_note(params: &Params, rise: &Rise, ends_in: f64) -> bool {

@@ -49,6 +49,17 @@ pub struct Params {
     /// … or so many, if the end is within [`Params::brink`] and half of the span: to wait for
     /// more would be to say it too late. Default 10.
     pub cells_at_the_brink: usize,
+    /// … or so many, if it has gone on for `straight_span_min`. Default 12.
+    pub cells_straight: usize,
+    /// Growth from the start that has gone on for this long is no start of a program any more.
+    /// Default 150 s.
+    pub straight_span_min: Duration,
+    /// … and for no longer than this: over the first quarter of an hour a warm-up of hours is as
+    /// straight. Default 300 s.
+    pub straight_span_max: Duration,
+    /// Such a growth is believed once the limit is within this many spans. Default 2.2: at 31 % of
+    /// the way.
+    pub patience_straight: f64,
     /// The time left from which on there is none to lose. Default 10 s.
     pub brink: Duration,
     /// The shortest span of a creeping growth. Default 8 h.
@@ -107,6 +118,10 @@ impl Default for Params {
             drift_from_start: 2.5,
             cells_from_start: 16,
             cells_at_the_brink: 10,
+            cells_straight: 12,
+            straight_span_min: Duration::from_secs(150),
+            straight_span_max: Duration::from_secs(300),
+            patience_straight: 2.2,
             brink: Duration::from_secs(10),
             creep_span_min: Duration::from_secs(8 * 3600),
             creep_drift: 1.6,
@@ -143,6 +158,7 @@ impl Params {
             creep_drift: default.creep_drift + 0.1 * more,
             patience_grown: default.patience_grown * (-0.1 * more).exp(),
             patience_from_start: default.patience_from_start * (-0.1 * more).exp(),
+            patience_straight: default.patience_straight * (-0.1 * more).exp(),
             hold_share: default.hold_share * (0.3 * more).exp(),
             ..default
         }

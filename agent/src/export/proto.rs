@@ -2,7 +2,7 @@
 //!
 //! Source: opentelemetry-proto 1.9, `collector/*/v1`, `metrics/v1`, `logs/v1`, `trace/v1`,
 //! `common/v1`, `resource/v1`. Written here because the crate that generates them brings the whole
-//! SDK (docs/decisions/0011); the tests read what is written here with that crate.
+//! SDK (docs/decisions/0012); the tests read what is written here with that crate.
 //!
 //! A list of a request's resources may be encoded one by one and joined: protobuf reads repeated
 //! fields so. That is why no request is ever held as messages.

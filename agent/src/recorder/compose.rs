@@ -11,6 +11,9 @@ use crate::view::{Foretold, Incident, IncidentSeries, Said};
 /// What is said after the kernel's stamp of the kill is about its consequences. The slack is for
 /// the two clocks.
 const SLACK_MS: i64 = 250;
+/// The same in seconds: a milder word that came no earlier before the stamp is such a consequence
+/// too, for the victim's memory goes while the kernel still writes of the kill.
+const SLACK_S: f64 = SLACK_MS as f64 / 1000.0;
 
 /// Makes the document whole.
 #[must_use]
@@ -92,6 +95,7 @@ fn standing_since(history: &[Said], state: State) -> Option<&Said> {
     targets.dedup();
     for target in targets {
         let own = history.iter().rev().filter(|said| said.target == target);
+        let own = own.skip_while(|said| said.state < state && said.before_s < SLACK_S);
         let since = own.take_while(|said| said.state >= state).last();
         let earlier = since.filter(|s| earliest.is_none_or(|e| s.before_s > e.before_s));
         earliest = earlier.or(earliest);
@@ -132,6 +136,7 @@ mod tests {
                 saying(20, Ok, None),
                 saying(50, LeakSuspected, None),
                 saying(60, OomPredicted, Some(50.0)),
+                saying(100, Ok, None),
                 saying(101, Ok, None),
             ],
         );
@@ -140,7 +145,7 @@ mod tests {
         assert!(foretold.predicted);
         assert_eq!(foretold.suspected_before_s, Some(50.0));
         assert_eq!(foretold.predicted_before_s, Some(40.0));
-        assert_eq!(foretold.history.len(), 5, "what was said after the kill is left out");
+        assert_eq!(foretold.history.len(), 6, "what was said after the kill is left out");
         let fourth = &foretold.history[3];
         assert_eq!((fourth.error_s, fourth.inside), (Some(10.0), Some(true)));
     }

@@ -11,7 +11,7 @@ use plimsoll_heap::{Refusal, Report, Target, diff, verdict};
 use std::time::Duration;
 
 /// The deepest level that there is a reader for; who asks for more gets this one, and a note.
-const DEEPEST: u8 = 1;
+const DEEPEST: u8 = 2;
 
 /// Told what is being done.
 pub type Doing<'a> = &'a dyn Fn(&str);
@@ -52,7 +52,7 @@ pub fn take(
     discretion: &Discretion,
     doing: Doing<'_>,
 ) -> Result<Report, Refusal> {
-    let Order { process, room, .. } = *order;
+    let Order { process, room, window, .. } = *order;
     let target = Target { pid: process.pid, start_time: process.start_time };
     let opened = Opened::open_in(&discretion.roots.proc, process.pid)?;
     if opened.target() != target {
@@ -63,6 +63,7 @@ pub fn take(
     let options = Options {
         level: order.level.min(DEEPEST),
         max_pause_ms: u64::try_from(order.max_pause.as_millis()).unwrap_or(u64::MAX),
+        window,
         limit_bytes: room.limit.map(|bytes| bytes.0),
         headroom_bytes: room.headroom.map(|bytes| bytes.0),
         cmdline: Some(arguments.clone().unwrap_or_default()),
@@ -90,6 +91,7 @@ fn words(at: Progress) -> String {
         Step::Runtimes => "asks the runtimes",
         Step::Heap => "walks the heap",
         Step::Resident => "counts what is resident",
+        Step::Window { left_s } => return format!("watches its allocations, {left_s} s to go"),
         Step::Lost => "looks for what nobody points to",
     };
     match at.total_bytes {

@@ -2,27 +2,22 @@
 
 use super::cadence::{FIRST_INTERVAL, Pace, next_interval};
 use super::cgroups::{self, Cgroup};
+use super::descriptors::{KEPT_BELOW, keep_descriptor};
 use super::discovery::retire;
 use super::hurry::Hurry;
 use super::processes::{Particulars, Process, Reading};
 use super::schedule::Change;
-use super::screening::Screening;
 use super::state::State;
 use super::wheel::{Due, Tick};
-use super::{judging, pressing};
+use super::{ending, judging, pressing};
 use crate::clock::Stamp;
 use crate::history::Split;
 use crate::sources::cgroup::{self, read_details, read_usage_at};
 use crate::sources::process::{self, Statm, read_stat_rss, read_statm_at};
 use crate::sources::{ReadError, Roots};
-use crate::target::ProcessId;
 use crate::units::Bytes;
-use crate::view::SourceState;
 use std::time::Duration;
 
-/// A descriptor is kept only for what is read more often than this: above it, opening costs less
-/// than the kernel memory that the descriptor holds (1.1 KiB).
-const KEPT_BELOW: Duration = Duration::from_secs(10);
 /// `status` and friends are read again after this long, if the memory changed meanwhile.
 const DETAILS_AGE: Duration = Duration::from_secs(10);
 /// Until this age a process may be moved by whoever started it: its cgroup is looked up again.
@@ -40,7 +35,6 @@ const CGROUP_INTERVAL_MAX: Duration = Duration::from_secs(10);
 pub struct Readers {
     pub page_size: Bytes,
     pub buffer: Vec<u8>,
-    pub screening: Screening,
 }
 
 /// Reads everything in `due` and schedules each for its next time.
@@ -78,13 +72,8 @@ fn visit_process(
         return false;
     };
     let calm = process.calm.filter(|_| process.track.judge_due > tick && descriptor_fits(process));
-    if calm.is_some() && readers.screening.is_unchanged(index, now) {
-        pass_by(state, index, now);
-        return true;
-    }
     let (statm, reading) = match read(process, calm, roots) {
         Ok(None) => {
-            readers.screening.remember(index, process.facts.id.pid, now);
             pass_by(state, index, now);
             return true;
         }
@@ -100,6 +89,11 @@ fn visit_process(
         }
     };
     let particulars = process.facts.particulars;
+    if statm.is_without_memory() {
+        ending::without_memory(state, index, tick, now);
+        pass_by(state, index, now);
+        return true;
+    }
     let split = split_of(statm, &particulars, readers.page_size);
     let before = std::mem::replace(&mut process.track.split, split);
     state.history.push(process.track.series, now, split);
@@ -126,9 +120,6 @@ fn visit_process(
         let facts = &process.facts;
         let done = split == before && !facts.particulars_stale && !facts.standing.is_suspect();
         process.calm = done.then_some(reading);
-        if done {
-            readers.screening.remember(index, facts.id.pid, now);
-        }
     }
     true
 }
@@ -158,7 +149,9 @@ fn read(
 fn pass_by(state: &mut State, index: u32, now: Stamp) {
     let Some(process) = state.processes.get(index) else { return };
     let (series, split) = (process.track.series, process.track.split);
-    state.history.push(series, now, split);
+    if split.used > Bytes::ZERO {
+        state.history.push(series, now, split);
+    }
     let pace = Pace {
         previous: process.track.interval(),
         elapsed: now.since(process.track.read_at),
@@ -240,58 +233,6 @@ fn reschedule_process(state: &mut State, roots: &Roots, index: u32, change: Chan
     if let Some(process) = state.processes.get_mut(index) {
         process.track.place(interval, due, now);
     }
-}
-
-/// Opens or gives back the kept descriptor, as the interval and the budget of descriptors say.
-fn keep_descriptor(
-    state: &mut State,
-    roots: &Roots,
-    index: u32,
-    id: ProcessId,
-    interval: Duration,
-) {
-    let Some(process) = state.processes.get_mut(index) else { return };
-    let wanted = interval < KEPT_BELOW;
-    let counters = &mut state.counters;
-    if wanted && process.kept.is_none() {
-        if counters.kept_fds >= counters.kept_fds_max {
-            descriptors_spent(state);
-            return;
-        }
-        match process::Kept::open(roots, id) {
-            Ok(kept) => {
-                process.kept = Some(kept);
-                counters.kept_fds += 1;
-            }
-            Err(ReadError::Io { .. }) => descriptors_ran_out(state),
-            Err(_) => {}
-        }
-    } else if !wanted && interval > KEPT_BELOW * 2 && process.kept.take().is_some() {
-        counters.kept_fds -= 1;
-    }
-}
-
-/// All descriptors that may be kept are in use, and more are wanted.
-fn descriptors_spent(state: &mut State) {
-    if state.health.state("descriptors") != Some(SourceState::Degraded) {
-        state.health.degraded(
-            "descriptors",
-            format!("{} files kept open, and no more", state.counters.kept_fds_max),
-            "the rest is opened for each reading, which costs ten times as much CPU; raise \
-             RLIMIT_NOFILE or sampling.kept_fds_max",
-        );
-    }
-}
-
-/// EMFILE or ENFILE: from now on keep no more than are open, and a tenth less for the others' sake.
-fn descriptors_ran_out(state: &mut State) {
-    let counters = &mut state.counters;
-    counters.kept_fds_max = counters.kept_fds - counters.kept_fds / 10;
-    state.health.degraded(
-        "descriptors",
-        format!("{} kept open", state.counters.kept_fds),
-        "out of file descriptors: the rest is opened for each reading; raise RLIMIT_NOFILE",
-    );
 }
 
 fn visit_cgroup(

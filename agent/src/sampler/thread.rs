@@ -3,7 +3,6 @@
 use super::budget::Shedder;
 use super::deep::Deep;
 use super::discovery::Discovery;
-use super::screening::Screening;
 use super::senses::{MESSAGES_MAX, Message, Senses};
 use super::state::State;
 use super::sweep::{Readers, sweep};
@@ -198,7 +197,6 @@ impl Run {
         };
         let shedder = Shedder::new(config.sampling.cpu_budget);
         let page_size = sampler.page_size;
-        let screening = Screening::new(config.sampling.bpf);
         let marks_by = sampler.oom_marks.as_ref().map(OomMarks::how);
         let witnesses = Witnesses::new(marks_by, sampler.oom_log.is_some());
         drop(state);
@@ -206,7 +204,7 @@ impl Run {
             sampler,
             senses,
             timetable,
-            readers: Readers { page_size, buffer: Vec::with_capacity(8192), screening },
+            readers: Readers { page_size, buffer: Vec::with_capacity(8192) },
             shedder,
             due: Vec::new(),
             paths: Vec::new(),
@@ -259,7 +257,6 @@ impl Run {
         let more = self.sampler.discovery.admit(&mut state, now);
         self.due.clear();
         state.wheel.take_due(now, &mut self.due);
-        self.screen(&mut state, now);
         for batch in self.due.chunks(BATCH) {
             sweep(&mut state, &self.sampler.roots, &mut self.readers, batch, now);
             parking_lot::MutexGuard::bump(&mut state);
@@ -275,30 +272,6 @@ impl Run {
         } else {
             let most = state.pressure.pause().unwrap_or(SLEEP_MAX);
             state.wheel.idle_for(after, SLEEP_MAX).min(most)
-        }
-    }
-
-    /// Looks at all processes at once if so many are due that it is cheaper.
-    fn screen(&mut self, state: &mut State, now: Stamp) {
-        if state.ready_at.is_none() {
-            return;
-        }
-        let due = self.due.iter().filter(|(_, what)| matches!(what, Due::Process(_))).count();
-        let (all, kept) = (state.processes.len().max(1), state.counters.kept_fds);
-        let kept = (kept as f64 / all as f64).min(1.0);
-        let room = state.config.sampling.processes_max;
-        let screening = &mut self.readers.screening;
-        let looks = screening.looks;
-        if let Some(why) = screening.begin(due, kept, room, now) {
-            state.health.off("screening", why);
-        }
-        if screening.looks > looks {
-            state.counters.sampled("screening_look", 1);
-            state.health.ok("screening", "all processes at one look where many are due");
-        }
-        let passed_by = std::mem::take(&mut screening.passed_by);
-        if passed_by > 0 {
-            state.counters.sampled("process_screened", passed_by);
         }
     }
 

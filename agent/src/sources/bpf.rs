@@ -5,11 +5,6 @@
 //! kernel log and the counters tell instead. A mark is not yet a kill; who joins it with the
 //! counters is the sampler.
 
-mod screen;
-
-pub use plimsoll_bpf::TaskRecord;
-pub use screen::Screen;
-
 use crate::clock::Stamp;
 use crate::units::{Bytes, Limit};
 use plimsoll_bpf::{Edge, Mark, MarkCgroup, Marks, Refusal};

@@ -6,7 +6,8 @@
 //!                                                                                   │
 //!             marks    oom:mark_victim: victim, killer, memory cgroup, limit ◀──────┤
 //!             tasks    iter/task: RSS, start, memory cgroup of each process  ◀──────┤
-//!             cgroups  iter/cgroup: usage and limit of each memory cgroup    ◀──────┘
+//!             cgroups  iter/cgroup: usage and limit of each memory cgroup    ◀──────┤
+//!             allocations  uprobes in one process: stacks of its allocations ◀──────┘
 //! ```
 //!
 //! Nothing here is needed for the agent to work: whatever the kernel refuses comes back as one
@@ -14,6 +15,7 @@
 //! the value that holds it, or with the process. Every map has a fixed size; what they hold of the
 //! kernel's memory is told. Decides nothing and keeps no history.
 
+pub mod allocations;
 pub mod cgroups;
 mod edge;
 mod iterator;
@@ -22,6 +24,7 @@ mod ring;
 pub mod tasks;
 mod words;
 
+pub use allocations::{Allocations, Function, Site};
 pub use cgroups::{CgroupRecord, Cgroups};
 pub use edge::{Edge, Refusal, capabilities_lacking, kernel_bytes};
 pub use iterator::{Iterator, Walk};

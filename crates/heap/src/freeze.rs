@@ -28,8 +28,10 @@ use crate::{Refusal, Target};
 mod registers;
 mod task;
 mod threads;
+mod urgent;
 
 pub use threads::Thread;
+pub use urgent::Urgent;
 
 /// The target as it stands: it does not change for as long as [`Hold::holds`].
 #[derive(Debug)]

@@ -16,8 +16,9 @@
 //!
 //! Level 0 leaves the target alone. Level 1 pauses it within a stated number of milliseconds,
 //! level 2 traps its allocations within a stated number of seconds; neither is ever taken unasked.
-//! Nothing here writes into a target. No contents of its memory leave this crate: only addresses,
-//! sizes, counts and the names of types and functions.
+//! Nothing here writes into a target, but at level 2 the kernel puts breakpoints into its code for
+//! the window. No contents of its memory leave this crate: only addresses, sizes, counts and the
+//! names of types and functions.
 
 #![forbid(unsafe_code)]
 
@@ -28,6 +29,7 @@ pub mod maps;
 pub mod memory;
 pub mod modules;
 mod names;
+pub mod probes;
 pub mod reach;
 pub mod refusal;
 pub mod render;

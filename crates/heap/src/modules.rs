@@ -6,6 +6,7 @@
 //! target sees it (`map_files` or its own root), and only if its build id is the one in memory, so
 //! that a replaced or wrong file gives no symbols rather than wrong ones.
 
+use std::fs::File;
 use std::ops::Range;
 
 use crate::maps::{Mapping, read};
@@ -73,6 +74,24 @@ impl Module {
     #[must_use]
     pub fn section(&self, opened: &Opened, name: &str) -> Option<Range<u64>> {
         symbols::section(self, opened, name)
+    }
+
+    /// Its file, if it is the one that is mapped.
+    #[must_use]
+    pub fn file(&self, opened: &Opened) -> Option<File> {
+        symbols::open(self, opened)
+    }
+
+    /// A section of its file, if it is the one that is mapped, and its addresses there. None also
+    /// for one that is larger than `bytes_max`.
+    #[must_use]
+    pub fn section_contents(
+        &self,
+        opened: &Opened,
+        name: &str,
+        bytes_max: u64,
+    ) -> Option<(Range<u64>, Vec<u8>)> {
+        symbols::section_contents(self, opened, name, bytes_max)
     }
 
     /// The file whole, if it is the one that is mapped and not larger than `bytes_max`.
@@ -149,8 +168,15 @@ impl Modules {
     /// The module that holds `address`.
     #[must_use]
     pub fn holding(&self, address: u64) -> Option<&Module> {
+        self.list.get(self.index_of(address)?)
+    }
+
+    /// Which of the list holds `address`.
+    #[must_use]
+    pub fn index_of(&self, address: u64) -> Option<usize> {
         let after = self.list.partition_point(|module| module.range.end <= address);
-        self.list.get(after).filter(|module| module.range.contains(&address))
+        let holds = |module: &Module| module.range.contains(&address);
+        self.list.get(after).is_some_and(holds).then_some(after)
     }
 
     /// The program itself, which is the one that is not a library: the first by address in all but

@@ -7,12 +7,14 @@
 //! ```
 //!
 //! Conservative: any word that looks like an address is one, so a lost block can be missed and
-//! never invented; only pointers that are not stored as addresses (compressed, XORed, in a file or
-//! in another process) invent one. Blocks of glibc only.
+//! hardly ever invented: by pointers that are not stored as addresses (compressed, XORed, in a file
+//! or in another process), and in the case that [`mark`] tells of. Blocks of glibc only.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::Refusal;
 use crate::maps::read;
@@ -63,6 +65,8 @@ pub struct Walked {
     pub lost: Vec<LostBlock>,
     pub blocks: u64,
     pub pause: Duration,
+    /// What the reading in it took of a processor: the pause where one was free all the time.
+    pub pass_cpu: Duration,
     pub bytes_read: u64,
     /// What the tables took of our own memory.
     pub own_bytes: u64,
@@ -79,32 +83,66 @@ pub struct LostBlock {
     pub direct: bool,
 }
 
+/// Says whether [`walk`] would be refused, without stopping the target.
+///
+/// # Errors
+/// As [`walk`], as far as it can be foreseen.
+pub fn foresee(opened: &Opened, limits: Limits) -> Result<(), Refusal> {
+    Ahead::look(opened, &Live::new(opened.target()), limits).map(drop)
+}
+
 /// Stops the target for at most [`Limits::pause_max`] and finds what is lost.
 ///
 /// # Errors
 /// The pause would be too long, the target cannot be stopped, or its heap is not glibc's.
 pub fn walk(opened: &Opened, limits: Limits) -> Result<Walked, Refusal> {
-    refuse(opened)?;
     let live = Live::new(opened.target());
-    let mappings = read::mappings(opened)?;
-    let modules = Modules::find(opened, &live, &mappings);
-    let data = modules.data(opened, opened.link("exe").as_deref());
-    let no_heap = || {
-        let why = "no heap of glibc was found in it".into();
-        Refusal::Unavailable { what: "a walk for lost blocks", why }
-    };
-    let arenas = glibc::find(&live, &mappings, &data).ok_or_else(no_heap)?;
-    rate::refuse_too_long(opened, &live, mappings.len(), &arenas, limits.pause_max)?;
+    // From before the estimate on, which is of the rate at which the pass will go.
+    let urgent = freeze::Urgent::begin();
+    let Ahead { modules, data } = Ahead::look(opened, &live, limits)?;
     let tls_bytes = modules.list.iter().map(|module| module.tls_bytes).sum::<u64>();
     let before = Before { data: &data, tls_bytes, table_bytes_max: limits.table_bytes_max };
     let (passed, pause) = freeze::frozen(opened.target(), limits.pause_max, |frozen| {
-        pass::run(opened, &live, before, frozen)
+        let began = cpu_time();
+        let pass = pass::run(opened, &live, before, frozen);
+        (pass, cpu_time().saturating_sub(began))
     })?;
+    let (passed, pass_cpu) = passed;
+    drop(urgent);
     let pass = passed?.ok_or_else(no_heap)?;
-    let mut walked = Walked { pause: pause.length, ..Walked::default() };
+    let mut walked = Walked { pause: pause.length, pass_cpu, ..Walked::default() };
     conclude(opened, &live, &modules, pass, limits, &mut walked);
     walked.bytes_read = live.bytes_read();
     Ok(walked)
+}
+
+fn no_heap() -> Refusal {
+    let why = "no heap of glibc was found in it".into();
+    Refusal::Unavailable { what: "a walk for lost blocks", why }
+}
+
+/// What is looked at while the target runs.
+struct Ahead {
+    modules: Modules,
+    data: Vec<Range<u64>>,
+}
+
+impl Ahead {
+    fn look(opened: &Opened, live: &Live, limits: Limits) -> Result<Self, Refusal> {
+        refuse(opened)?;
+        let mappings = read::mappings(opened)?;
+        let modules = Modules::find(opened, live, &mappings);
+        let data = modules.data(opened, opened.link("exe").as_deref());
+        let arenas = glibc::find(live, &mappings, &data).ok_or_else(no_heap)?;
+        rate::refuse_too_long(opened, live, mappings.len(), &arenas, limits.pause_max)?;
+        Ok(Self { modules, data })
+    }
+}
+
+/// Of the calling thread.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 
 fn refuse(opened: &Opened) -> Result<(), Refusal> {

@@ -1,5 +1,6 @@
 //! Takes a report: of level 0, everything that can be read while the target goes on undisturbed;
-//! of level 1, what is lost besides, for which the target is stopped.
+//! of level 1, what is lost besides, for which the target is stopped; of level 2, also who
+//! allocates it, for which its allocations are trapped for a while.
 //!
 //! What could not be had stays null and a note says why; only a target of which nothing can be
 //! read is refused. Every step has a bound, so that a report always ends.
@@ -26,15 +27,20 @@ const STALL_MAX: Duration = Duration::from_millis(5);
 const SPLIT_TIME: Duration = Duration::from_secs(10);
 /// What a pause may take if nobody says otherwise.
 const MAX_PAUSE_MS: u64 = 500;
+/// How long a window is if nobody says otherwise, and at most.
+const WINDOW: Duration = Duration::from_secs(10);
+const WINDOW_MAX: Duration = Duration::from_secs(120);
 const ARGUMENTS_MAX: usize = 256;
 
 /// What the caller knows or wants.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// 0, or 1 to stop the target and find what it lost.
+    /// 0, or 1 to stop the target and find what it lost, or 2 to trap its allocations as well.
     pub level: u8,
-    /// The longest that the target may stand still at level 1.
+    /// The longest that the target may stand still at level 1 and 2.
     pub max_pause_ms: u64,
+    /// For how long allocations are trapped at level 2.
+    pub window: Duration,
     /// The limit of the target's cgroup and what is left of it.
     pub limit_bytes: Option<u64>,
     pub headroom_bytes: Option<u64>,
@@ -52,6 +58,7 @@ impl Default for Options {
         Self {
             level: 0,
             max_pause_ms: MAX_PAUSE_MS,
+            window: WINDOW,
             limit_bytes: None,
             headroom_bytes: None,
             cmdline: None,
@@ -77,6 +84,10 @@ pub enum Step {
     Runtimes,
     Heap,
     Resident,
+    /// Level 2: allocations are trapped for so long yet.
+    Window {
+        left_s: u64,
+    },
     /// Level 1: the target stands still for part of it.
     Lost,
 }
@@ -154,8 +165,7 @@ pub fn take(
     };
     choose::fill(&mut report, findings);
     if options.level > 0 {
-        progress(Step::Lost.into());
-        lost::add(&mut report, opened, options.max_pause_ms)?;
+        lost::add(&mut report, opened, options, progress)?;
         report.method.duration_ms = millis(begun.elapsed());
     }
     report.verdict = Some(verdict::judge(&report, None));

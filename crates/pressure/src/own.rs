@@ -2,14 +2,17 @@
 //! the node, and how long tasks wait for memory. Reads only; what a kernel lacks is None.
 //!
 //! Input: `/proc/self/{cgroup,mountinfo}` once, then `memory.stat`, limits, pressure files and
-//! `/proc/meminfo`. Held is what reclaim cannot drop: the anonymous lists and what the kernel
-//! keeps. It sees no trend and no neighbours, so it comes later than the agent: a fallback.
+//! `/proc/meminfo`, which are kept open. Held is what reclaim cannot drop: the anonymous lists and
+//! what the kernel keeps. It sees no trend and no neighbours, so it comes later than the agent: a
+//! fallback.
 
+mod kept;
 #[doc(hidden)]
 pub mod text;
 
 use crate::frame::{Label, Level};
 use crate::units::Bytes;
+use kept::Kept;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -161,14 +164,25 @@ enum Version {
     V2,
 }
 
+/// One cgroup that bounds this process: its files, as far as the kernel has them.
+#[derive(Clone, Debug)]
+struct Bound {
+    version: Version,
+    limits: Vec<Kept>,
+    stat: Kept,
+    /// Version 1 alone counts kernel memory beside the rest.
+    kernel: Option<Kept>,
+}
+
 /// Where this process's memory is bounded. Made once.
 #[derive(Clone, Debug)]
 pub struct Own {
-    /// Its own cgroup first, the root of the mount last.
-    dirs: Vec<(Version, PathBuf)>,
+    /// Its own cgroup first, the root of the mount last; those without limits left out.
+    bounds: Vec<Bound>,
     /// The cgroup's own pressure file, if it is in one; the root's is the node's.
-    pressure: Option<PathBuf>,
-    proc: PathBuf,
+    pressure: Option<Kept>,
+    meminfo: Option<Kept>,
+    node_pressure: Option<Kept>,
     pub thresholds: Thresholds,
 }
 
@@ -184,41 +198,45 @@ impl Own {
         let read = |name, max| read_bounded(&proc.join(name), max).unwrap_or_default();
         let (v1_path, v2_path) = own_paths(&read("self/cgroup", FILE_BYTES_MAX));
         let mounts = mounts(&read("self/mountinfo", MOUNTINFO_BYTES_MAX));
-        let dirs_of = |path: Option<String>, version: Version| -> Vec<(Version, PathBuf)> {
+        let bounds_of = |path: Option<String>, version: Version| -> Vec<Bound> {
             let is_v1 = version == Version::V1;
             let mount = mounts.iter().find(|mount| mount.is_v1 == is_v1);
             let Some((path, mount)) = path.zip(mount) else { return Vec::new() };
-            upwards(&path, mount).into_iter().map(|dir| (version, dir)).collect()
+            upwards(&path, mount).into_iter().filter_map(|dir| Bound::open(version, &dir)).collect()
         };
-        let (v1, v2) = (dirs_of(v1_path, Version::V1), dirs_of(v2_path, Version::V2));
         // Only the root has no `cgroup.events`.
-        let own = v2.first().map(|(_, dir)| dir).filter(|dir| dir.join("cgroup.events").exists());
-        let pressure = own.map(|dir| dir.join("memory.pressure"));
+        let mount = mounts.iter().find(|mount| !mount.is_v1);
+        let own = v2_path
+            .as_deref()
+            .zip(mount)
+            .and_then(|(p, mount)| upwards(p, mount).into_iter().next());
+        let own = own.filter(|dir| dir.join("cgroup.events").exists());
+        let v1 = bounds_of(v1_path, Version::V1);
         Self {
-            dirs: if v1.is_empty() { v2 } else { v1 },
-            pressure: pressure.filter(|path| path.exists()),
-            proc: proc.to_owned(),
+            bounds: if v1.is_empty() { bounds_of(v2_path, Version::V2) } else { v1 },
+            pressure: own.and_then(|dir| Kept::open(dir.join("memory.pressure"))),
+            meminfo: Kept::open(proc.join("meminfo")),
+            node_pressure: Kept::open(proc.join("pressure/memory")),
             thresholds: Thresholds::default(),
         }
     }
 
-    /// Reads everything anew.
+    /// Reads everything anew. Opens nothing: see [`kept`].
     #[must_use]
     pub fn read(&self) -> Reading {
-        let rooms = self.dirs.iter().filter_map(|(version, dir)| room(*version, dir));
-        let waits = |path: &Path| psi(&read_bounded(path, FILE_BYTES_MAX)?);
+        let waits = |file: &Option<Kept>| psi(&file.as_ref()?.read()?);
         Reading {
-            cgroup: rooms.min_by_key(Room::headroom),
+            cgroup: self.bounds.iter().filter_map(Bound::room).min_by_key(Room::headroom),
             node: self.node(),
-            cgroup_psi: self.pressure.as_deref().and_then(waits),
-            node_psi: waits(&self.proc.join("pressure/memory")),
+            cgroup_psi: waits(&self.pressure),
+            node_psi: waits(&self.node_pressure),
         }
     }
 
     /// The smallest limit of the cgroup and those above it.
     #[must_use]
     pub fn limit(&self) -> Option<Bytes> {
-        self.dirs.iter().filter_map(|(version, dir)| limit(*version, dir)).min()
+        self.bounds.iter().filter_map(Bound::limit).min()
     }
 
     /// All memory of the node.
@@ -228,7 +246,7 @@ impl Own {
     }
 
     fn node(&self) -> Option<Room> {
-        let text = read_bounded(&self.proc.join("meminfo"), FILE_BYTES_MAX)?;
+        let text = self.meminfo.as_ref()?.read()?;
         let limit_bytes = meminfo(&text, "MemTotal:")?;
         let held_bytes = limit_bytes.saturating_sub(meminfo(&text, "MemAvailable:")?);
         Some(Room { limit_bytes, held_bytes })
@@ -245,31 +263,47 @@ fn upwards(path: &str, mount: &text::Mount) -> Vec<PathBuf> {
     above.take(DEPTH_MAX).map(Path::to_owned).collect()
 }
 
-fn number(dir: &Path, name: &str) -> Option<Bytes> {
-    read_bounded(&dir.join(name), FILE_BYTES_MAX)?.trim().parse().ok().map(Bytes)
-}
+impl Bound {
+    /// None: this cgroup has no limits to read, as the root of version 2.
+    fn open(version: Version, dir: &Path) -> Option<Self> {
+        let limits: &[&str] = match version {
+            Version::V1 => &["memory.limit_in_bytes"],
+            // Above `high` all is slowed down until it is of no use.
+            Version::V2 => &["memory.max", "memory.high"],
+        };
+        let limits: Vec<Kept> =
+            limits.iter().filter_map(|name| Kept::open(dir.join(name))).collect();
+        if limits.is_empty() {
+            return None;
+        }
+        let kernel = (version == Version::V1).then(|| dir.join("memory.kmem.usage_in_bytes"));
+        let (stat, kernel) = (Kept::open(dir.join("memory.stat"))?, kernel.and_then(Kept::open));
+        Some(Self { version, limits, stat, kernel })
+    }
 
-/// None: no limit here, or nothing to read.
-fn limit(version: Version, dir: &Path) -> Option<Bytes> {
-    match version {
-        // No limit is the largest multiple of a page that a signed number holds.
-        Version::V1 => number(dir, "memory.limit_in_bytes").filter(|limit| limit.0 < 1 << 62),
-        // Above `high` all is slowed down until it is of no use; "max" is no number.
-        Version::V2 => ["memory.max", "memory.high"].iter().filter_map(|f| number(dir, f)).min(),
+    /// None: no limit here, or nothing to read. "max" is no number, and version 1 has the largest
+    /// multiple of a page that a signed number holds.
+    fn limit(&self) -> Option<Bytes> {
+        self.limits.iter().filter_map(number).filter(|limit| limit.0 < 1 << 62).min()
+    }
+
+    fn room(&self) -> Option<Room> {
+        let limit_bytes = self.limit()?;
+        let stat = self.stat.read()?;
+        let held_bytes = match self.version {
+            Version::V1 => {
+                let kernel = self.kernel.as_ref().and_then(number).unwrap_or(Bytes::ZERO);
+                let kernel = kernel.min(Bytes(limit_bytes.0 / KERNEL_SHARE));
+                text::held_v1(&stat)?.saturating_add(kernel)
+            }
+            Version::V2 => text::held_v2(&stat)?,
+        };
+        Some(Room { limit_bytes, held_bytes })
     }
 }
 
-fn room(version: Version, dir: &Path) -> Option<Room> {
-    let limit_bytes = limit(version, dir)?;
-    let stat = read_bounded(&dir.join("memory.stat"), FILE_BYTES_MAX)?;
-    let held_bytes = match version {
-        Version::V1 => {
-            let kernel = number(dir, "memory.kmem.usage_in_bytes").unwrap_or(Bytes::ZERO);
-            text::held_v1(&stat)?.saturating_add(kernel.min(Bytes(limit_bytes.0 / KERNEL_SHARE)))
-        }
-        Version::V2 => text::held_v2(&stat)?,
-    };
-    Some(Room { limit_bytes, held_bytes })
+fn number(file: &Kept) -> Option<Bytes> {
+    file.read()?.trim().parse().ok().map(Bytes)
 }
 
 /// A whole file of at most `max` bytes; None: it cannot be read, or is longer.

@@ -209,16 +209,20 @@ fn alone_the_own_cgroup_is_watched() {
     let bed = Bed::new();
     let proc = bed.dir.path().join("proc");
     std::fs::create_dir(&proc).expect("a new directory");
+    let left = |kb: u32| {
+        let meminfo = format!("MemTotal: 1048576 kB\nMemAvailable: {kb} kB\n");
+        std::fs::write(proc.join("meminfo"), meminfo).expect("a place to write");
+    };
+    left(524_288);
     let own = plimsoll_pressure::own::Own::find_in(&proc);
     let options = Options { own: Some(own), ..bed.options() };
     let subscriber = options.start().expect("threads can be started");
     assert_eq!(
         subscriber.wait_for(Duration::from_millis(600)),
         None,
-        "nothing known, nothing told"
+        "nothing is short, nothing told"
     );
-    let meminfo = "MemTotal: 1048576 kB\nMemAvailable: 20480 kB\n";
-    std::fs::write(proc.join("meminfo"), meminfo).expect("a place to write");
+    left(20_480);
     let told = told(&subscriber, "a shortage", |_| true);
     assert_eq!((told.source, told.overall), (Source::Own, Level::Critical));
     assert_eq!(told.headroom_bytes, Some(Bytes::mib(20)));

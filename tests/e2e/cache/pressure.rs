@@ -36,7 +36,9 @@ fn start_in(cgroup: &Cgroup, args: &[&str]) -> Cache {
 /// The value of the key `n`: no two alike, so that one that stands in for another is noticed.
 fn value(n: u64) -> Vec<u8> {
     let word = format!("value-{n}-");
-    word.bytes().cycle().take(VALUE_LEN).collect()
+    let mut value = word.repeat(VALUE_LEN / word.len() + 1).into_bytes();
+    value.truncate(VALUE_LEN);
+    value
 }
 
 /// Stores the keys of a range; returns how many were refused.

@@ -1,6 +1,6 @@
 //! The same program, looked into by a running agent.
 
-use super::{MIB, SECRET, SOON, check, is_svg, leaking, opened_by_go};
+use super::{MIB, SECRET, SOON, check, check_lost, is_svg, leaking, opened_by_go};
 use plimsoll_tests::{Agent, Load, wait_for};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
@@ -29,11 +29,17 @@ fn taken(agent: &Agent, pid: u32) -> String {
     let (status, made) = ask(agent, pid, 0, None);
     assert!(status == 201 || status == 202, "{status} {made}\n{}", agent.log());
     let id = made["id"].as_str().expect("an id").to_owned();
+    finished(agent, &id);
+    id
+}
+
+/// The report, once there is one.
+#[track_caller]
+fn finished(agent: &Agent, id: &str) -> Value {
     wait_for("it is finished", SOON, || {
         let answer = agent.get(&format!("/api/v1/reports/{id}"));
-        if answer.status == 200 { Ok(()) } else { Err(answer.body) }
-    });
-    id
+        if answer.status == 200 { Ok(answer.json()) } else { Err(answer.body) }
+    })
 }
 
 /// The body of an answer as bytes, written to a file.
@@ -192,6 +198,8 @@ fn nobody_has_a_process_touched_over_http_without_level_and_token() {
     assert_eq!(ask(&open, pid, 2, Some(TOKEN)).0, 403);
     let (status, made) = ask(&open, pid, 1, Some(TOKEN));
     assert!([201, 202].contains(&status), "{status} {made}\n{}", open.log());
+    let report = finished(&open, made["id"].as_str().expect("an id"));
+    check_lost(&report, pid);
     let log = open.log();
     assert!(log.contains("with a wrong token") && !log.contains(TOKEN), "{log}");
 }

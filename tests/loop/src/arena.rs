@@ -7,6 +7,7 @@
 use crate::Fault;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -152,6 +153,15 @@ impl Arena {
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// By which the kernel's own events name it.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn inode(&self) -> Result<u64, Fault> {
+        let found = fs::metadata(&self.dir).map_err(|e| format!("{}: {e}", self.dir.display()))?;
+        Ok(found.ino())
     }
 
     /// As the kernel names it.

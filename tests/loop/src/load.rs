@@ -1,7 +1,7 @@
 //! What the neighbour does to memory: `plimsoll-loop load …`, run in the cgroup.
 //!
-//! `leak MIB_PER_S MOST_MIB [QUIET_S]`: after a quiet time takes memory at an even pace, in steps
-//! of milliseconds, touches it, keeps it, and after `MOST_MIB` only holds it. `crowd SOCKET N`:
+//! `leak MIB_PER_S MOST_MIB`: takes memory at an even pace from its first moment, in steps of
+//! milliseconds, touches it, keeps it, and after `MOST_MIB` only holds it. `crowd SOCKET N`:
 //! subscribes so often to the agent, writes a line for each one it hears (milliseconds, who,
 //! number, level, scope), and never reads what the first of them is told. `read FILE MIB`: reads
 //! so much of a file and keeps it open. All end when they are killed, or with their parent.
@@ -33,9 +33,8 @@ pub fn run(words: &[OsString]) -> Fault {
         ["leak", numbers @ ..] => {
             let numbers: Option<Vec<f64>> = numbers.iter().map(|n| n.parse().ok()).collect();
             match numbers.as_deref() {
-                Some(&[rate, most]) => leak(rate, most, 0.0),
-                Some(&[rate, most, quiet_s]) => leak(rate, most, quiet_s),
-                _ => format!("leak: {words:?}: a rate, the most, perhaps a quiet time"),
+                Some(&[rate, most]) => leak(rate, most),
+                _ => format!("leak: {words:?}: a rate and the most"),
             }
         }
         ["read", file, mib] => match mib.parse() {
@@ -50,13 +49,12 @@ pub fn run(words: &[OsString]) -> Fault {
     }
 }
 
-fn leak(mib_per_s: f64, most_mib: f64, quiet_s: f64) -> ! {
+fn leak(mib_per_s: f64, most_mib: f64) -> ! {
     let begun = Instant::now();
     let mut held: Vec<Vec<u8>> = Vec::new();
     let mut taken = 0.0;
     while taken < most_mib {
-        let leaks_for_s = (begun.elapsed().as_secs_f64() - quiet_s).max(0.0);
-        let wanted = (leaks_for_s * mib_per_s).min(most_mib);
+        let wanted = (begun.elapsed().as_secs_f64() * mib_per_s).min(most_mib);
         held.push(vec![0x5a; ((wanted - taken) * MIB) as usize]);
         taken = wanted;
         std::thread::park_timeout(STEP);

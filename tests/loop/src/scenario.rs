@@ -169,6 +169,13 @@ pub const SCENARIOS: &[Scenario] = &[
         run: v2::kills::group,
     },
     Scenario {
+        name: "kill-elsewhere",
+        what: "v2: the kernel kills in another cgroup than the one that asked for memory",
+        when: When::OnV2,
+        of_peers: false,
+        run: v2::kills::elsewhere,
+    },
+    Scenario {
         name: "limits",
         what: "v2: the limit of an outer cgroup binds an inner one",
         when: When::OnV2,

@@ -5,6 +5,7 @@
 
 mod blocks;
 mod level0;
+mod probe;
 mod table;
 mod walk;
 
@@ -12,11 +13,12 @@ use crate::Outcome;
 use crate::run::{command, run};
 use table::Row;
 
-const USAGE: &str = "cargo xtask bench heap [--only level0|walk]";
+const USAGE: &str = "cargo xtask bench heap [--only level0|walk|probe]";
 
 /// Each measures some rows.
 type Part = fn() -> Result<Vec<Row>, String>;
-const PARTS: [(&str, Part); 2] = [("level0", level0::measure), ("walk", walk::measure)];
+const PARTS: [(&str, Part); 3] =
+    [("level0", level0::measure), ("walk", walk::measure), ("probe", probe::measure)];
 
 /// Builds for release, then hands over to that build.
 pub fn bench(args: &[&str]) -> Outcome {
@@ -29,6 +31,9 @@ pub fn bench(args: &[&str]) -> Outcome {
 
 /// The bench itself, in the release build.
 pub fn program(args: &[&str]) -> Outcome {
+    if let ["--walk", pid] = args {
+        return walk::one(pid);
+    }
     let only = wanted(args)?;
     let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for (name, part) in PARTS.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {

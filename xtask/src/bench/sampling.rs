@@ -16,9 +16,6 @@ use std::time::{Duration, Instant};
 /// Every target once a second, whatever its urgency and whatever it costs.
 const AT_ONE_HERTZ: &[(&str, &str)] =
     &[("PLIMSOLL_INTERVAL", "1s"), ("PLIMSOLL_SAMPLING_CPU_BUDGET", "100%")];
-/// The same, and no BPF.
-const WITHOUT_BPF: &[(&str, &str)] =
-    &[AT_ONE_HERTZ[0], AT_ONE_HERTZ[1], ("PLIMSOLL_SAMPLING_BPF", "off")];
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// How much of everything.
@@ -148,45 +145,24 @@ fn at_one_hertz(plan: &Plan, flock: &Flock, rows: &mut Vec<Row>) -> Outcome {
     Ok(())
 }
 
-/// `cargo xtask bench sampling --bpf`: only what BPF changes.
+/// `cargo xtask bench sampling --bpf`: one pass over all processes, by the task iterator and by
+/// bare preads. The agent reads by the latter (decision 0009).
 pub fn bench_bpf() -> Outcome {
-    run(command(&["cargo", "build", "--release", "--package", "plimsoll"]))?;
     raise_descriptors();
-    let mut rows = Vec::new();
     let mut flock = Flock::default();
     println!("starting {} sleeping processes", FULL.many);
-    let outcome =
-        flock.grow_to(FULL.many).and_then(|()| with_and_without_bpf(&FULL, &flock, &mut rows));
-    drop(flock);
-    print(&rows, &[]);
-    outcome
-}
-
-/// A look by BPF beside bare preads, and the agent with either.
-fn with_and_without_bpf(plan: &Plan, flock: &Flock, rows: &mut Vec<Row>) -> Outcome {
-    let n = plan.many;
-    println!("agent at 1 Hz over {n} processes, with BPF and without");
+    flock.grow_to(FULL.many)?;
     let pids: Vec<u32> = flock.pids().collect();
     let bare = floor::statm_pass(&pids, 15)?.as_secs_f64() * 1000.0;
     let look = floor::task_iterator_pass(15)?.as_secs_f64() * 1000.0;
-    rows.push(Row::shown(format!("bare pread(statm) of {n}, a pass"), bare, "ms of CPU"));
-    rows.push(Row::shown("BPF task iterator, a pass".to_owned(), look, "ms of CPU"));
-    rows.push(Row::shown("  pread ÷ iterator".to_owned(), bare / look, "×"));
-    let mut shares = Vec::new();
-    for (name, settings) in [("BPF off", WITHOUT_BPF), ("BPF on", AT_ONE_HERTZ)] {
-        let agent = Agent::start(settings)?;
-        std::thread::park_timeout(plan.stretch * 3);
-        let (before, looks) = (agent.readings(), agent.looks());
-        let share = agent.share(7, plan.stretch);
-        let readings = (agent.readings() - before) / (plan.stretch.as_secs_f64() * 7.0);
-        let looks = agent.looks() - looks;
-        rows.push(Row::shown(format!("agent, {n} at 1 Hz, {name}"), share * 100.0, "% of a core"));
-        rows.push(Row::shown("  RSS".to_owned(), agent.rss() as f64 / MIB, "MiB"));
-        rows.push(Row::shown("  process readings".to_owned(), readings, "a second"));
-        rows.push(Row::shown("  looks".to_owned(), looks, ""));
-        shares.push(share);
-    }
-    rows.push(Row::shown("  off ÷ on".to_owned(), shares[0] / shares[1], "×"));
+    drop(flock);
+    let what = format!("bare pread(statm) of {}, a pass", FULL.many);
+    let rows = [
+        Row::shown(what, bare, "ms of CPU"),
+        Row::shown("BPF task iterator, a pass".to_owned(), look, "ms of CPU"),
+        Row::shown("  pread ÷ iterator".to_owned(), bare / look, "×"),
+    ];
+    print(&rows, &[]);
     Ok(())
 }
 

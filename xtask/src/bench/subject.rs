@@ -63,11 +63,6 @@ impl Agent {
         samples("process").unwrap_or(f64::NAN)
     }
 
-    /// Looks at all processes at once by BPF. None until there was one: no such line.
-    pub fn looks(&self) -> f64 {
-        samples("screening_look").unwrap_or(0.0)
-    }
-
     /// Share of one core used: the median over stretches of `each`.
     pub fn share(&self, stretches: usize, each: Duration) -> f64 {
         share(self.pid(), stretches, each)

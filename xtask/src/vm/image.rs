@@ -2,7 +2,7 @@
 //! statically, in an initramfs with busybox.
 //!
 //! Built in a target directory of its own, for the flags differ from those of every other build
-//! here; see docs/decisions/0009.
+//! here; see docs/decisions/0010.
 
 use super::archive::Archive;
 use super::kernel::Files;

@@ -29,6 +29,8 @@ pub struct Machine<'a> {
     pub cpus: u32,
     /// All that its plan may take.
     pub within: Duration,
+    /// The longest that it may say nothing new: what one command of its plan may take.
+    pub silent_within: Duration,
     /// Where its files go.
     pub dir: &'a Path,
 }
@@ -74,15 +76,22 @@ impl Machine<'_> {
         let begun = Instant::now();
         let child = self.command().spawn().map_err(|e| format!("{QEMU}: {e}"))?;
         let mut running = Running(child);
+        let (mut heard, mut heard_at) = (0, begun);
         let fault = loop {
             let status = running.0.try_wait().map_err(|e| format!("{QEMU}: {e}"))?;
             let said = said(&self.results());
+            if said.len() != heard {
+                (heard, heard_at) = (said.len(), Instant::now());
+            }
             match status {
                 Some(_) if is_done(&said) => break None,
                 Some(status) => break Some(format!("ended before it was done ({status})")),
                 None if interrupt.is_set() => break Some("interrupted".to_owned()),
                 None if begun.elapsed() > self.within + AROUND => {
                     break Some(format!("not done after {:?}", begun.elapsed()));
+                }
+                None if heard_at.elapsed() > self.silent_within + AROUND => {
+                    break Some(format!("silent for {:?}", heard_at.elapsed()));
                 }
                 None => std::thread::park_timeout(LOOKED_AT),
             }

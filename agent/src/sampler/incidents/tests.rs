@@ -188,6 +188,36 @@ fn verdict_of(state: &State, target: &Target) -> crate::verdict::Verdict {
 }
 
 #[test]
+fn a_victim_that_has_given_up_its_memory_when_its_kill_is_heard_of_is_told_with_its_growth() {
+    for is_reaped in [false, true] {
+        let mut state = state();
+        let target = watched(&mut state, 50, 1_000, "/app", 80);
+        let killed_at = state.clock.now();
+        let mut verdict = verdict_of(&state, &target);
+        verdict.state = Judgement::OomPredicted;
+        let suspected = killed_at.minus(Duration::from_secs(7));
+        state.recorder.pins.pin(&target, Judgement::OomPredicted, suspected);
+        state.recorder.pins.say(&verdict, &target, suspected);
+        let index = state.processes.index_of(50).unwrap();
+        let tick = state.wheel.tick_at(killed_at);
+        super::super::ending::without_memory(&mut state, index, tick, killed_at);
+        super::super::ending::without_memory(&mut state, index, tick, killed_at);
+        assert_eq!(state.processes.by_pid(50).unwrap().track.split, Split::default());
+        if is_reaped {
+            super::super::discovery::retire(&mut state, index, killed_at);
+        }
+        let mut kill = captured(MEMCG_V2, killed_at).remove(0);
+        (kill.victim_pid, kill.memcg) = (50, Some("/app".into()));
+        kill.oom_memcg = Some("/app".into());
+        let incident = incidents(&mut state, &[kill], killed_at).remove(0);
+        let grower = &incident.growers[0];
+        assert!(grower.victim && grower.grown_bytes > Bytes::mib(70), "{grower:?}");
+        assert_eq!(incident.foretold.predicted_before_s.map(f64::round), Some(7.0));
+        assert_eq!(incident.victims.len(), 1);
+    }
+}
+
+#[test]
 fn where_only_counters_tell_who_ended_there_is_taken_for_the_victim() {
     let mut state = state();
     watched(&mut state, 50, 1_000, "/app", 80);

@@ -115,12 +115,14 @@ fn at_page<M: Memory + ?Sized>(memory: &M, page: u64, end: u64) -> Option<Chunk>
 /// The block that begins `before` bytes behind `page`. Until 2.42 its size has its header in it,
 /// since 2.43 it has not, and the lowest bit of the word before says whether its pages are huge.
 fn block(page: u64, before: u64, (previous, size): (u64, u64), end: u64) -> Option<Chunk> {
-    let whole = before.checked_add(size & SIZE_MASK)?;
+    // Any word may stand here: beyond this line all sums stay within the mapping.
+    let room = end.checked_sub(page)?;
+    let whole = before.checked_add(size & SIZE_MASK).filter(|whole| *whole <= room)?;
     let header = [0, HEADER_BYTES].into_iter().find(|header| (whole + header) % PAGE == 0)?;
     let fits = size & 7 == MAPPED
         && previous & !u64::from(header > 0) == before
         && whole + header > before + 2 * HEADER_BYTES
-        && page.checked_add(whole + header)? <= end;
+        && whole + header <= room;
     let bytes = whole + header - before;
     fits.then_some(Chunk { address: page + before, bytes, state: State::Mapped, arena: 0 })
 }
@@ -143,5 +145,24 @@ fn look<M: Memory + ?Sized>(memory: &M, start: u64, end: u64, found: &mut Vec<Ch
             }
         }
         at = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_words_make_a_block_that_leaves_its_mapping_or_overflows() {
+        let (page, end) = (16 * PAGE, 24 * PAGE);
+        for previous in [0, 1, PAGE, u64::MAX] {
+            for size in [u64::MAX, u64::MAX - 5, SIZE_MASK | MAPPED, (8 * PAGE) | MAPPED, MAPPED] {
+                for before in [0, 16, PAGE, 7 * PAGE] {
+                    if let Some(chunk) = block(page, before, (previous, size), end) {
+                        assert!(chunk.address + chunk.bytes <= end, "{chunk:?}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -74,24 +74,41 @@ fn show(module: &Module, symbol: &Sym64<Le>, strings: &[u8], visit: &mut dyn FnM
 
 /// Where the section of that name is loaded.
 pub(super) fn section(module: &Module, opened: &Opened, name: &str) -> Option<Range<u64>> {
-    let file = open(module, opened)?;
-    let mut head = [0; size_of::<FileHeader64<Le>>()];
-    file.read_exact_at(&mut head, 0).ok()?;
-    let (header, _) = pod::from_bytes::<FileHeader64<Le>>(&head).ok()?;
-    let sections = sections(&file)?;
-    let names = contents(&file, sections.get(usize::from(header.e_shstrndx.get(Le)))?)?;
-    let is_named = |section: &&SectionHeader64<Le>| {
-        let rest = names.get(section.sh_name.get(Le) as usize..).unwrap_or_default();
-        rest.split(|&byte| byte == 0).next() == Some(name.as_bytes())
-    };
-    let section = sections.iter().find(is_named)?;
+    let section = named(&open(module, opened)?, name)?;
     let start = section.sh_addr.get(Le);
     let start = module.bias.wrapping_add(Some(start).filter(|&start| start != 0)?);
     Some(start..start.checked_add(section.sh_size.get(Le))?)
 }
 
+/// A section and its addresses in the file.
+pub(super) fn section_contents(
+    module: &Module,
+    opened: &Opened,
+    name: &str,
+    bytes_max: u64,
+) -> Option<(Range<u64>, Vec<u8>)> {
+    let file = open(module, opened)?;
+    let section = named(&file, name)?;
+    let start = section.sh_addr.get(Le);
+    let bytes = Some(section.sh_size.get(Le)).filter(|&bytes| bytes <= bytes_max)?;
+    Some((start..start.checked_add(bytes)?, contents(&file, &section)?))
+}
+
+fn named(file: &File, name: &str) -> Option<SectionHeader64<Le>> {
+    let mut head = [0; size_of::<FileHeader64<Le>>()];
+    file.read_exact_at(&mut head, 0).ok()?;
+    let (header, _) = pod::from_bytes::<FileHeader64<Le>>(&head).ok()?;
+    let sections = sections(file)?;
+    let names = contents(file, sections.get(usize::from(header.e_shstrndx.get(Le)))?)?;
+    let is_named = |section: &&SectionHeader64<Le>| {
+        let rest = names.get(section.sh_name.get(Le) as usize..).unwrap_or_default();
+        rest.split(|&byte| byte == 0).next() == Some(name.as_bytes())
+    };
+    sections.iter().find(is_named).copied()
+}
+
 /// The module's file, as the target sees it.
-fn open(module: &Module, opened: &Opened) -> Option<File> {
+pub(super) fn open(module: &Module, opened: &Opened) -> Option<File> {
     let mapped = format!("map_files/{:x}-{:x}", module.first.start, module.first.end);
     let by_path = format!("root{}", module.path);
     let candidates = [Some(mapped), (!module.is_deleted).then_some(by_path)];

@@ -129,8 +129,14 @@ impl Table {
     }
 
     /// The block that holds `place`, anywhere inside: behind its header, up to and with the
-    /// word after it, which is its own while it is in use.
+    /// word after it, which is its own while it is in use. None where `place` may be a remnant
+    /// and points to that word.
     pub fn holding(&self, place: Place) -> Option<u32> {
+        self.holding_perhaps(place).filter(|(_, sure)| *sure).map(|(block, _)| block)
+    }
+
+    /// As [`Table::holding`], and whether it is sure: not if a remnant would look the same.
+    fn holding_perhaps(&self, place: Place) -> Option<(u32, bool)> {
         let position = place.position();
         let page = (position >> PAGE_BITS) as usize;
         let (mut low, mut high) = (*self.pages.get(page)?, *self.pages.get(page + 1)?);
@@ -140,16 +146,22 @@ impl Table {
         }
         let block = low.checked_sub(1)?;
         let (offset, units) = (position - self.start(block), self.units.get(block as usize)?);
-        let inside = offset < units || (offset == units && !place.is_perhaps_a_remnant());
-        inside.then_some(block)
+        let sure = offset < units || !place.is_perhaps_a_remnant();
+        (offset <= units).then_some((block, sure))
     }
 
-    /// The blocks that `block` points to, itself left out.
+    /// The blocks that `block` points to for sure, itself left out.
     pub fn points_to(&self, block: u32) -> impl Iterator<Item = u32> {
+        self.points_perhaps_to(block).filter(|(_, sure)| *sure).map(|(other, _)| other)
+    }
+
+    /// The blocks that `block` points to, itself left out, and whether that is sure.
+    pub fn points_perhaps_to(&self, block: u32) -> impl Iterator<Item = (u32, bool)> {
         let from = self.first.get(block as usize).unwrap_or(0) as usize;
         let to = self.first.get(block as usize + 1).unwrap_or(0) as usize;
         let targets = (from..to).filter_map(|at| self.targets.get(at));
-        targets.filter_map(|place| self.holding(place)).filter(move |&other| other != block)
+        let held = targets.filter_map(|place| self.holding_perhaps(place));
+        held.filter(move |&(other, _)| other != block)
     }
 
     /// What malloc returned for `block`.

@@ -2,7 +2,8 @@
 //!
 //! What is leaked is in use as well. Its lines come first and carry both; of the size classes only
 //! what is not leaked is left, so that the lines together are the heap in use and nothing is
-//! counted twice. The stacks of a probe window are a sample; what they do not cover is a line of its own.
+//! counted twice. The stacks of a probe window are a sample; what they do not cover is a line
+//! of its own.
 
 use crate::report::{Allocator, Leaks, Report};
 

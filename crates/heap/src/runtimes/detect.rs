@@ -70,7 +70,9 @@ const ALLOCATORS: [Sign; 6] = [
     Sign {
         name: "musl",
         libraries: &["ld-musl-", "libc.musl-"],
-        symbols: &["__malloc_donate"],
+        // The second is of the library under whatever name, the third of static programs, the
+        // last of those from before 1.2.1.
+        symbols: &["__malloc_donate", "__dls3", "__malloc_alloc_meta", "__bin_chunk"],
         programs: &[],
     },
     Sign {

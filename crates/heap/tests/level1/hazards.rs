@@ -14,7 +14,7 @@ use plimsoll_heap::reach::{self, Limits, TABLE_BYTES_MAX};
 use plimsoll_heap::target::Opened;
 use plimsoll_heap::{Refusal, Target};
 
-use crate::workshop::{Running, eventually, started, state};
+use crate::workshop::{Running, compiled, eventually, started, state};
 
 const LONG: Duration = Duration::from_secs(20);
 const LIMITS: Limits = Limits { pause_max: LONG, table_bytes_max: TABLE_BYTES_MAX };
@@ -168,6 +168,30 @@ fn a_target_under_seccomp_is_walked() {
     let Some(running) = started("awkward.c", &[], &["seccomp"]) else { return };
     reach::walk(&running.opened(), LIMITS).unwrap();
     goes_on(running.pid());
+}
+
+#[test]
+fn a_target_in_a_container_is_walked_from_outside() {
+    let Some((_dir, program)) = compiled("lost.c", &[]) else { return };
+    let mut unshare = Command::new("unshare");
+    // It goes with the one that started it.
+    unshare.args(["--user", "--map-root-user", "--pid", "--mount-proc", "--kill-child"]);
+    unshare.arg(&program).args(["plain", "20000"]).stdout(Stdio::piped());
+    let mut outer = unshare.spawn().unwrap();
+    let mut said = String::new();
+    let mut output = std::io::BufReader::new(outer.stdout.take().unwrap());
+    output.read_line(&mut said).unwrap();
+    let outer_pid = outer.id();
+    let inside = std::fs::read_to_string(format!("/proc/{outer_pid}/task/{outer_pid}/children"));
+    let inside = inside.ok().and_then(|pids| pids.split_whitespace().next()?.parse().ok());
+    let walked = inside.map(|pid| Opened::open(pid).and_then(|at| reach::walk(&at, LIMITS)));
+    outer.kill().unwrap();
+    outer.wait().unwrap();
+    let Some(walked) = walked else {
+        println!("skipped: no namespaces here: '{said}'");
+        return;
+    };
+    assert_eq!(walked.unwrap().leaks.unwrap().unreachable_count, 20_000);
 }
 
 #[test]

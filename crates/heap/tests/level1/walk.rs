@@ -60,12 +60,19 @@ fn a_static_stripped_program_is_walked_like_any_other() {
 
 #[test]
 fn blocks_that_eight_threads_lose_among_churn_are_found() {
-    let Some(running) = started("lost.c", &[], &["churn", "20000"]) else { return };
-    let found = walked(&running).leaks.unwrap().unreachable_count;
-    // What malloc rounds a size up by is never written: remnants of its lists in there hold some
-    // of what was lost, one in a thousand here. None is invented.
-    assert!(found <= running.lost + 8, "{found} found, {} lost", running.lost);
-    assert!(running.lost - found.min(running.lost) <= running.lost / 400, "{found} found");
+    // Some ten are held whatever the number: by registers, and by links of malloc of which a part
+    // was written over. Blocks that were not written hold remnants of malloc's lists.
+    for (shape, missed_max) in [("churn", 40), ("unwritten", 80)] {
+        let Some(running) = started("lost.c", &[], &[shape, "40000"]) else { return };
+        let found = walked(&running).leaks.unwrap().unreachable_count;
+        assert!(found <= running.lost + 8, "{shape}: {found} found, {} lost", running.lost);
+        assert!(found + missed_max >= running.lost, "{shape}: {found} found");
+    }
+}
+
+#[test]
+fn what_is_held_by_its_last_word_alone_is_not_lost() {
+    check("lost.c", &[], &["last", "20000"]);
 }
 
 #[test]

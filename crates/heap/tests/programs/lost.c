@@ -92,6 +92,22 @@ static __attribute__((noinline)) void keep_inside(long count) {
     keep_at(0, inside);
 }
 
+// Blocks held by a link in their last word alone, each by the one before it, and blocks of which
+// only the last word is pointed to, out of an array.
+static __attribute__((noinline)) void keep_by_last(long count) {
+    struct linked { long number, other; void *next; };
+    void **head = calloc(2, sizeof *head), *last = NULL;
+    void **array = calloc(count, sizeof *array);
+    for (long i = 0; i < count; i++) {
+        struct linked *one = malloc(sizeof *one);
+        *one = (struct linked){i, 33, last};
+        last = &one->next;
+        array[i] = (char *)calloc(1, 200 + i % 8 * 16) + 192 + i % 8 * 16;
+    }
+    head[0] = head[1] = last;
+    keep_at(0, head), keep_at(1, array);
+}
+
 static __attribute__((noinline)) void keep_shared(void) {
     void **shared = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     for (int i = 0; i < 500; i++) shared[i] = malloc(64);
@@ -142,7 +158,7 @@ static void *with_own(void *unused) {
     return NULL;
 }
 
-struct churn { long count; unsigned seed; };
+struct churn { long count; unsigned seed; int unwritten; };
 
 // Loses its share among allocations that are freed again, then goes on with those.
 static void *churn(void *given) {
@@ -152,7 +168,7 @@ static void *churn(void *given) {
         unsigned at = rand_r(&self->seed) % 256;
         free(live[at]);
         unsigned bytes = 16 + rand_r(&self->seed) % 1000;
-        live[at] = memset(malloc(bytes), 1, bytes);
+        live[at] = memset(malloc(bytes), 1, self->unwritten ? 1 : bytes);
         if (i % 20 == 0 && i / 20 < self->count) memset(malloc(77), 0, 77);
         if (i == 20 * self->count) atomic_fetch_add(&started, 1);
     }
@@ -164,10 +180,10 @@ static void *lose_and_end(void *given) {
     return NULL;
 }
 
-static void threads(void *(*body)(void *), long count) {
+static void threads(void *(*body)(void *), long count, int unwritten) {
     static struct churn churns[THREADS];
     for (int i = 0; i < THREADS; i++) {
-        churns[i] = (struct churn){count / THREADS, i + 1};
+        churns[i] = (struct churn){count / THREADS, i + 1, unwritten};
         pthread_t thread;
         pthread_create(&thread, NULL, body, &churns[i]);
         pthread_detach(thread);
@@ -194,13 +210,14 @@ int main(int argc, char **argv) {
     if (!strcmp(shape, "cycle")) lose_cycles(count);
     if (!strcmp(shape, "graph")) graph(count);
     if (!strcmp(shape, "inside")) keep_inside(count);
+    if (!strcmp(shape, "last")) keep_by_last(count);
     if (!strcmp(shape, "shared")) keep_shared();
     if (!strcmp(shape, "mapped")) mapped(count);
     if (!strcmp(shape, "mappings")) mappings(count);
     if (!strcmp(shape, "garbage")) garbage();
-    if (!strcmp(shape, "tls")) threads(with_own, count);
-    if (!strcmp(shape, "churn")) {
-        threads(churn, count);
+    if (!strcmp(shape, "tls")) threads(with_own, count, 0);
+    if (!strcmp(shape, "churn") || !strcmp(shape, "unwritten")) {
+        threads(churn, count, *shape == 'u');
         lost = direct = count;
     }
     if (!strcmp(shape, "ended")) {

@@ -2,6 +2,8 @@
 
 use crate::programs::{Program, built, examine, library, skipped, source};
 use plimsoll_heap::scene::Finding;
+use plimsoll_heap::take::{Options, take};
+use plimsoll_heap::target::Opened;
 use std::process::Command;
 
 fn notes(found: &[Finding]) -> Vec<&str> {
@@ -24,6 +26,26 @@ fn tcmalloc_is_named_and_not_introspectable() {
     assert_eq!((allocator.name.as_str(), allocator.in_use_bytes), ("tcmalloc", None));
     assert!(allocator.detected_by.contains("libtcmalloc_minimal.so.4"), "{allocator:?}");
     assert!(notes(&found)[0].contains("not introspectable"), "{:?}", notes(&found));
+}
+
+#[test]
+fn musl_is_named_in_static_programs_too_and_not_taken_for_glibc() {
+    for flags in [&["-static"][..], &[]] {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("hold");
+        let mut cc = Command::new("musl-gcc");
+        if !built(cc.args(flags).args(["-O1", "-o"]).arg(&out).arg(source("hold.c"))) {
+            return;
+        }
+        let mut program = Program::start(&mut Command::new(&out));
+        program.ask();
+        let found = examine(program.pid());
+        let allocator = found.iter().find_map(|finding| finding.allocator.as_ref()).unwrap();
+        assert_eq!((allocator.name.as_str(), allocator.in_use_bytes), ("musl", None));
+        let opened = Opened::open(program.pid()).unwrap();
+        let report = take(&opened, &Options::default(), &mut |_| {}).unwrap();
+        assert_eq!(report.allocator.map(|allocator| allocator.name), Some("musl".to_owned()));
+    }
 }
 
 #[test]

@@ -74,13 +74,13 @@ fn where_somebody_must_die_it_is_the_neighbour_that_leaks() {
     let mut client = cache.client();
     store(&mut client, 0..200_000);
     let mut leak = Load::start(&["leak", "20"], Some(&cgroup));
-    wait_for("the leak is killed", Duration::from_secs(60), || {
+    wait_for("the leak is killed", Duration::from_secs(120), || {
         // Reads go on, whatever is refused meanwhile.
         let _ = client.get("key-1");
         if leak.ended() { Ok(()) } else { Err(format!("{:?}", cgroup.usage())) }
     });
     assert_eq!(cgroup.oom_kills(), Some(1));
-    wait_for("sets are taken again", Duration::from_secs(30), || {
+    wait_for("sets are taken again", Duration::from_secs(60), || {
         match store(&mut client, 0..100) {
             0 => Ok(()),
             refused => Err(format!("{refused} refused; log:\n{}", cache.log())),

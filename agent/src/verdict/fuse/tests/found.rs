@@ -48,6 +48,19 @@ fn five_mib_a_second_from_the_start_is_called_after_six_tenths_of_its_life() {
 }
 
 #[test]
+fn a_mib_a_second_from_the_start_is_called_five_minutes_ahead_of_a_limit_ten_minutes_away() {
+    for step in [2.0, 5.0] {
+        let limit_mib = Some(600.0);
+        let settings = Run { limit_mib, step_s: step, until_s: 590.0, ..Run::default() };
+        let log = run(&settings, |t| Some(anon(2.0 + t)));
+        log.assert_found_by(280.0);
+        assert!(log.at(290.0).state >= State::OomPredicted, "{:?}", log.changes());
+        assert_eta(log.at(298.0), 300.0, 0.1);
+        assert_stays(&log, 280.0);
+    }
+}
+
+#[test]
 fn what_would_be_killed_before_it_is_warm_is_not_waited_for() {
     let settings = Run { limit_mib: Some(120.0), until_s: 21.0, ..Run::default() };
     let log = run(&settings, |t| Some(anon(8.0 + 5.0 * t)));

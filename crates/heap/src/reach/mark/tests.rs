@@ -64,15 +64,6 @@ fn a_pointer_anywhere_inside_holds_a_block_and_one_past_it_the_word_after() {
 }
 
 #[test]
-fn what_a_list_of_free_blocks_left_behind_holds_nobody() {
-    // Two links to headers; a pair of which one is no link may be the application's own.
-    let links: [&[u64]; 4] = [&[HEAP + 2 * BLOCK, HEAP + 3 * BLOCK], &[], &[], &[]];
-    check(&links, &[(1, user(0))], &[(1, true), (2, true), (3, true)]);
-    let own: [&[u64]; 4] = [&[HEAP + 2 * BLOCK, 0], &[], &[], &[]];
-    check(&own, &[(1, user(0))], &[(2, true), (3, true)]);
-}
-
-#[test]
 fn a_block_belongs_to_the_root_that_is_nearest() {
     // Root 1 holds the chain 0 → 1 → 2 → 3; root 2 points to its end.
     let table = table(&[&[user(1)], &[user(2)], &[user(3)], &[]]);
@@ -90,4 +81,37 @@ fn a_free_block_is_neither_reached_nor_lost_and_holds_nothing() {
     let lost: Vec<_> = marks.lost(&table).iter().map(|lost| lost.block).collect();
     assert_eq!(lost, [0, 1]);
     assert_eq!(marks.owner(2), None);
+}
+
+/// Twice as many blocks as it takes for two in doubt, of which the first has `words`.
+fn many(words: &[u64]) -> Vec<&[u64]> {
+    let mut blocks: Vec<&[u64]> = vec![&[]; 3 + 2 * LOST_TO_DOUBTED];
+    blocks[0] = words;
+    blocks
+}
+
+#[test]
+fn what_a_list_of_free_blocks_left_behind_holds_nobody_where_many_are_lost() {
+    // Two links to headers; a pair of which one is no link may be the application's own.
+    let links = [HEAP + 2 * BLOCK, HEAP + 3 * BLOCK];
+    let all: Vec<_> = (1..many(&links).len() as u32).map(|block| (block, true)).collect();
+    check(&many(&links), &[(1, user(0))], &all);
+    check(&many(&[HEAP + 2 * BLOCK, 0]), &[(1, user(0))], &all[1..]);
+}
+
+#[test]
+fn a_block_that_only_what_looks_like_a_remnant_holds_is_not_lost_where_few_are() {
+    let links: [&[u64]; 4] = [&[HEAP + 2 * BLOCK, HEAP + 3 * BLOCK], &[], &[], &[]];
+    check(&links, &[(1, user(0))], &[(3, true)]);
+    // One short of what it takes.
+    let one = many(&[HEAP + 2 * BLOCK, 0x9001]);
+    let few = &one[..1 + LOST_TO_DOUBTED];
+    let expected: Vec<_> = (2..few.len() as u32).map(|block| (block, true)).collect();
+    check(few, &[(1, user(0))], &expected);
+}
+
+#[test]
+fn what_a_block_in_doubt_points_to_is_held_with_it() {
+    let blocks: [&[u64]; 4] = [&[HEAP + 2 * BLOCK, 0x9001], &[user(2)], &[], &[]];
+    check(&blocks, &[(1, user(0))], &[(3, true)]);
 }

@@ -56,24 +56,24 @@ fn the_worst_of_all_scopes_is_what_to_go_by_and_a_scope_not_repeated_lapses() {
     let told = says(&mut state, EPOCH, 2, word("node", Level::Low, 0), 0).unwrap();
     assert_eq!((told.level, told.overall), (Level::Low, Level::Critical));
     says(&mut state, EPOCH, 2, word("node", Level::Low, 0), 2000);
-    state.tick(at(2999));
+    state.tick(at(2849));
     assert_eq!(state.take(), None);
-    state.tick(at(3000));
+    state.tick(at(2850));
     let told = state.take().unwrap();
     assert_eq!((told.scope, told.level), (Scope::cgroup("/a").unwrap(), Level::None));
     assert_eq!((told.overall, told.reclaim_bytes), (Level::Low, Some(Bytes::ZERO)));
 }
 
 #[test]
-fn after_three_seconds_of_silence_the_own_judgement_is_told_and_what_was_said_is_void() {
+fn before_three_seconds_of_silence_are_over_the_own_judgement_is_told_and_what_was_said_is_void() {
     let mut state = connected();
     says(&mut state, EPOCH, 1, word("node", Level::Medium, 300), 0);
     state.disconnected();
-    state.tick(at(2999));
+    state.tick(at(2849));
     assert_eq!((state.overall(), state.agent()), (Level::Medium, Some(EPOCH)));
-    state.tick(at(3000));
+    state.tick(at(2850));
     assert_eq!((state.overall(), state.agent()), (Level::None, None));
-    state.judged(Judged::default(), at(3000));
+    state.judged(Judged::default(), at(2850));
     let told = state.take().unwrap();
     assert_eq!((told.source, told.level), (Source::Own, Level::None));
     assert_eq!(told.cause.as_str(), "agent_silent");
@@ -129,8 +129,8 @@ fn a_new_agent_starts_anew_though_its_numbers_are_smaller() {
 fn bytes_are_not_wanted_twice_when_the_same_agent_is_heard_again() {
     let mut state = connected();
     says(&mut state, EPOCH, 1, word("node", Level::Medium, 300), 0);
-    state.tick(at(3000));
-    state.judged(short(Level::Low), at(3000));
+    state.tick(at(2850));
+    state.judged(short(Level::Low), at(2850));
     state.take();
     let told = says(&mut state, EPOCH, 1, word("node", Level::Medium, 300), 4000).unwrap();
     assert_eq!((told.overall, told.reclaim_bytes), (Level::Medium, Some(Bytes::ZERO)));

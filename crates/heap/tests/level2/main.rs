@@ -1,0 +1,6 @@
+//! Level 2 on real programs: the place that leaks is found among many that do not, and whoever was
+//! watched goes on as before. Needs the right to load BPF programs; without, says so.
+
+mod harm;
+mod programs;
+mod sites;
