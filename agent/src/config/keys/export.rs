@@ -197,7 +197,7 @@ pub(super) const COMPRESSION: Key = Key {
         set: |c, name| c.export.gzip = name == "gzip",
     },
     doc: "Whether requests are compressed.",
-    edges: "gzip is a tenth of the bytes for 5 ms of CPU a MiB.",
+    edges: "none sends many times the bytes and spends less CPU.",
     who: "Nodes with a collector of their own and little CPU.",
 };
 
@@ -277,7 +277,7 @@ pub(super) const PROCESSES_MAX: Key = Key {
     flag: None,
     field: Field::Count { at: |c| &mut c.export.processes_max, range: 0..=32_768 },
     doc: "Processes exported: suspects always, then the largest.",
-    edges: "0: suspects only. Each is about 8 series; a metric counts those left out.",
+    edges: "0: suspects only. Each is about 12 series; a metric counts those left out.",
     who: "Whoever pays by the series.",
 };
 
@@ -286,7 +286,7 @@ pub(super) const CONTAINERS_MAX: Key = Key {
     flag: None,
     field: Field::Count { at: |c| &mut c.export.containers_max, range: 0..=4096 },
     doc: "Containers exported, and as many pods: suspects always, then the largest.",
-    edges: "0: suspects only. Each is about 10 series.",
+    edges: "0: suspects only. Each is about 12 series.",
     who: "Whoever pays by the series.",
 };
 
