@@ -36,7 +36,7 @@ fn get(address: &str, path: &str) -> Result<String, String> {
 }
 
 #[test]
-fn victoria_metrics_finds_every_metric_under_the_name_that_prometheus_has_for_it() {
+fn victoria_metrics_has_series_under_the_names_that_prometheus_has_for_them() {
     let Some(program) = fetched("victoria-metrics/usr/bin/victoria-metrics") else { return };
     let dir = tempfile::tempdir().expect("a directory");
     let address = Alertmanager::free_address();
@@ -79,7 +79,7 @@ fn victoria_metrics_finds_every_metric_under_the_name_that_prometheus_has_for_it
 }
 
 #[test]
-fn rotel_takes_all_signals_over_grpc_and_http() {
+fn rotel_takes_metrics_over_grpc_and_http() {
     let Some(program) = fetched("rotel/rotel/rotel-agent") else { return };
     for protocol in ["grpc", "http/protobuf"] {
         let dir = tempfile::tempdir().expect("a directory");
