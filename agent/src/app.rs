@@ -3,6 +3,7 @@
 mod assemble;
 pub mod demo;
 mod desk;
+mod exporting;
 mod own;
 mod reload;
 mod routing;

@@ -4,17 +4,20 @@
 //! flags by it, [`print`] writes one by it, so that they cannot drift apart. A configuration with
 //! any fault is refused whole: nothing here guesses what was meant.
 
+mod export;
 mod field;
 pub mod keys;
 pub mod lists;
 mod live;
 mod load;
+mod otel;
 mod print;
 mod problem;
 mod routing;
 mod secret;
 mod values;
 
+pub use export::{ExportConfig, ExportProfile, ExportProtocol, Temporality};
 pub use live::{adopt, changed};
 pub use load::{DEFAULT_FILE, Effective, Origin, Request, from_text, load};
 pub use print::{effective_toml, reference_toml};
@@ -60,6 +63,7 @@ pub struct Config {
     pub prometheus: PrometheusConfig,
     pub privacy: Privacy,
     pub probe: ProbeConfig,
+    pub export: ExportConfig,
 }
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PrometheusConfig {
@@ -291,6 +295,7 @@ impl Default for Config {
             prometheus: PrometheusConfig::default(),
             privacy: Privacy { cmdline: CmdlineMode::Redacted, redact: Vec::new() },
             probe: ProbeConfig { enabled: true },
+            export: ExportConfig::default(),
         }
     }
 }

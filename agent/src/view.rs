@@ -4,12 +4,14 @@
 //! times are seconds unless the name says otherwise, wall times are RFC 3339 UTC. A value that
 //! could not be had is null, never 0.
 
+mod export;
 mod incident;
 pub mod pressure;
 pub mod reload;
 mod report;
 mod routing;
 
+pub use export::{DeliveryView, ExportView, LaneView};
 pub use incident::*;
 pub use report::*;
 pub use routing::{DestinationView, SilenceRequest, SilenceView};
@@ -52,6 +54,13 @@ pub trait Watch: Send + Sync + 'static {
     /// When there is none of this id, or it stands in the configuration file.
     fn end_silence(&self, id: &str) -> Result<(), SilenceRefused>;
     fn destinations(&self) -> Vec<DestinationView>;
+    /// Attempts to deliver notices since this was last asked: for one who asks alone.
+    fn deliveries(&self) -> Vec<DeliveryView> {
+        Vec::new()
+    }
+    fn export(&self) -> ExportView {
+        ExportView::default()
+    }
     /// Newest first.
     fn incidents(&self) -> Vec<IncidentSummary>;
     /// One incident in full. The one call that may wait, for the disk: not for a thread that must

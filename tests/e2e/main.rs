@@ -12,6 +12,7 @@ mod commands;
 mod dashboards;
 mod demo;
 mod descriptors;
+mod export;
 mod hostile;
 mod incidents;
 mod leaks;

@@ -10,6 +10,7 @@ mod cgroup;
 mod hook;
 pub mod live;
 mod load;
+pub mod otlp;
 mod prometheus;
 
 pub use agent::{Agent, Answer, exchange};

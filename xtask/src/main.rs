@@ -21,6 +21,7 @@ cargo xtask bench sampling [--quick] what sampling costs, beside the bare syscal
 cargo xtask bench sampling --bpf     of that only what BPF changes
 cargo xtask bench sources            what one reading of each source costs
 cargo xtask bench judging            what one judgement costs
+cargo xtask bench export             what one export by OTLP costs, in CPU and memory
 cargo xtask bench live [--minutes 2|20|both] [--only NAME]
                                      real leaks beside healthy programs: who is warned of, how early
 cargo xtask bench cache [--quick]    the cache node beside memcached and Redis (or --help)
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
         ["bench", "sampling"] => bench::sampling::bench(false),
         ["bench", "sampling", "--quick"] => bench::sampling::bench(true),
         ["bench", "sampling", "--bpf"] => bench::sampling::bench_bpf(),
-        ["bench", which @ ("sources" | "judging")] => {
+        ["bench", which @ ("sources" | "judging" | "export")] => {
             run::run(run::command(&["cargo", "bench", "--package", "plimsoll", "--bench", which]))
         }
         ["bench", "live", rest @ ..] => {

@@ -12,6 +12,7 @@ const BUILD: [&str; 7] =
 pub fn test() -> Outcome {
     tools::install(tools::FOR_TESTS)?;
     tools::install_python_clients()?;
+    tools::collectors::install()?;
     run(command(&["cargo", "fmt", "--all", "--check"]))?;
     run(command(&[
         "cargo",

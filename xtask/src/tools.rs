@@ -1,5 +1,7 @@
 //! What tests and benches need from outside, installed by name with the ordinary package clients.
 
+pub mod collectors;
+
 use crate::Outcome;
 use crate::run::{command, exists, run, top};
 use plimsoll_tests::live::workshop::allocator;

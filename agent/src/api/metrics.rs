@@ -6,6 +6,7 @@
 
 mod cadvisor;
 mod destinations;
+mod export;
 mod guard;
 mod incidents;
 mod own;
@@ -110,6 +111,7 @@ impl Collector for Scrape {
         incidents::write_alerts(&mut sheet, &watch.alerts())?;
         incidents::write(&mut sheet, &watch.incidents())?;
         destinations::write(&mut sheet, &watch.destinations(), watch.silences().len())?;
+        export::write(&mut sheet, &watch.export())?;
         usage::write_node(&mut sheet, &watch.node())?;
         usage::write_cgroups(&mut sheet, watch.cgroups())?;
         let largest = watch.processes(ProcessOrder::Rss, processes::PROCESSES_MAX);

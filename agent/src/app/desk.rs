@@ -7,6 +7,7 @@ mod rows;
 mod series;
 
 use crate::clock::Stamp;
+use crate::export::Exporter;
 use crate::reports::{Declined, Reports, Ticket};
 use crate::route::Routing;
 use crate::route::silence::{SilenceRefused, Wish};
@@ -14,9 +15,9 @@ use crate::sampler::State as Shared;
 use crate::target::{Target, TargetKind};
 use crate::verdict::{State, Verdict};
 use crate::view::{
-    AlertView, CgroupView, DestinationView, Event, HealthView, Incident, IncidentSummary, NodeView,
-    OwnView, ProcessDetail, ProcessList, ProcessOrder, ReportFound, ReportRequest, ReportSummary,
-    SeriesQuery, SeriesView, SilenceView, Watch,
+    AlertView, CgroupView, DeliveryView, DestinationView, Event, ExportView, HealthView, Incident,
+    IncidentSummary, NodeView, OwnView, ProcessDetail, ProcessList, ProcessOrder, ReportFound,
+    ReportRequest, ReportSummary, SeriesQuery, SeriesView, SilenceView, Watch,
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -28,12 +29,20 @@ pub struct Desk {
     state: Arc<Mutex<Shared>>,
     /// None where nobody is told of alerts, as in the demo.
     routing: Option<Arc<Routing>>,
+    /// None where nothing is exported.
+    export: Option<Arc<Exporter>>,
 }
 
 impl Desk {
     #[must_use]
     pub const fn new(state: Arc<Mutex<Shared>>, routing: Option<Arc<Routing>>) -> Self {
-        Self { state, routing }
+        Self { state, routing, export: None }
+    }
+
+    /// It with an exporter to show.
+    #[must_use]
+    pub fn with_export(self, export: Option<Arc<Exporter>>) -> Self {
+        Self { export, ..self }
     }
 
     fn keeper(&self) -> Option<Arc<Reports>> {
@@ -85,10 +94,12 @@ impl Watch for Desk {
 
     fn health(&self) -> HealthView {
         let destinations = self.destinations();
-        let failing = destinations.iter().any(DestinationView::is_degraded);
+        let export = self.export();
+        let failing = destinations.iter().any(DestinationView::is_degraded) || export.is_degraded();
         let state = self.state.lock();
         let mut sources = state.health.list();
         sources.extend(destinations.iter().map(DestinationView::as_source));
+        sources.extend(export.as_sources());
         HealthView {
             ready: state.ready_at.is_some(),
             degraded: state.health.is_degraded() || failing,
@@ -110,6 +121,14 @@ impl Watch for Desk {
 
     fn destinations(&self) -> Vec<DestinationView> {
         self.routing.as_ref().map_or_else(Vec::new, |routing| routing.destinations())
+    }
+
+    fn deliveries(&self) -> Vec<DeliveryView> {
+        self.routing.as_ref().map_or_else(Vec::new, |routing| routing.deliveries())
+    }
+
+    fn export(&self) -> ExportView {
+        self.export.as_ref().map(|export| export.view()).unwrap_or_default()
     }
 
     fn own(&self) -> OwnView {

@@ -2,6 +2,7 @@
 
 use super::assemble::{AssembleError, assemble};
 use super::desk::Desk;
+use super::exporting;
 use super::reload::{self, Parts, Relevel, Reloader};
 use super::routing;
 use crate::api::{self, ApiSettings, Guard, MetricsSettings, Reload, RuleFaults, Rules};
@@ -93,9 +94,14 @@ async fn serve(start: Start, announce: impl FnOnce(SocketAddr, bool)) -> Result<
     let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Start)?;
     let (listener, address, guard) = listen(&config).await?;
     let sampler = assemble(config.clone(), state_dir.as_deref())?;
-    let routing = routing::start(&config, state_dir, &sampler.state).map_err(RunError::Start)?;
+    let routing = routing::start(&config, state_dir.clone(), &sampler.state);
+    let routing = routing.map_err(RunError::Start)?;
     let state = Arc::clone(&sampler.state);
-    let desk = Arc::new(Desk::new(Arc::clone(&state), Some(Arc::clone(&routing.routing))));
+    let desk = || Desk::new(Arc::clone(&state), Some(Arc::clone(&routing.routing)));
+    let export = exporting::start(&config, state_dir.as_deref(), desk());
+    let export = export.map_err(RunError::Start)?;
+    let exporter = export.as_ref().map(|export| Arc::clone(&export.exporter));
+    let desk = Arc::new(desk().with_export(exporter));
     let mut handle = sampler::start(sampler).map_err(RunError::Start)?;
     // Heap reports of the agent itself ask it for the allocator's own figures.
     let failed = |why: &_| tracing::debug!("no probe: {why}");
@@ -127,6 +133,9 @@ async fn serve(start: Start, announce: impl FnOnce(SocketAddr, bool)) -> Result<
     .await;
     watching.abort();
     hearing.abort();
+    if let Some(export) = export {
+        export.stop();
+    }
     handle.stop();
     routing.stop();
     drop(probe);

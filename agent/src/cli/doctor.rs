@@ -4,6 +4,7 @@
 
 mod checks;
 mod destinations;
+mod export;
 mod facts;
 mod probes;
 
@@ -68,6 +69,7 @@ pub(super) fn doctor(args: &DoctorArgs, env: Env, out: &mut dyn Write) -> Result
     let mut checks = vec![configuration(&effective, problems.as_ref())];
     checks.extend(checks::all(&facts));
     checks.extend(destinations::check(&config.routing.destinations));
+    checks.extend(export::check(&config.export));
     if args.json {
         let ok = checks.iter().all(|check| check.level != Level::Fail);
         serde_json::to_writer(&mut *out, &serde_json::json!({ "ok": ok, "checks": checks }))?;

@@ -4,6 +4,7 @@
 //! flag (`PLIMSOLL_SAMPLING_CPU_BUDGET`). Other variables of that prefix are left alone, because
 //! Kubernetes sets `PLIMSOLL_PORT` and the like for a Service of this name.
 
+pub mod export;
 mod http;
 pub mod pressure;
 mod privacy;
@@ -384,6 +385,31 @@ pub static KEYS: &[Key] = &[
     reports::TTL,
     prometheus::CADVISOR_NAMES,
     PROBE_ENABLED,
+    export::ENABLED,
+    export::ENDPOINT,
+    export::PROTOCOL,
+    export::SIGNALS,
+    export::METRICS_ENDPOINT,
+    export::LOGS_ENDPOINT,
+    export::TRACES_ENDPOINT,
+    export::HEADERS,
+    export::HEADERS_FILE,
+    export::METRICS_HEADERS,
+    export::LOGS_HEADERS,
+    export::TRACES_HEADERS,
+    export::CA_FILE,
+    export::CLIENT_CERT_FILE,
+    export::CLIENT_KEY_FILE,
+    export::COMPRESSION,
+    export::TIMEOUT,
+    export::INTERVAL,
+    export::TEMPORALITY,
+    export::PROFILE,
+    export::RESOURCE_ATTRIBUTES,
+    export::PROCESSES_MAX,
+    export::CONTAINERS_MAX,
+    export::QUEUE_SIZE_MAX,
+    export::QUEUE_AGE_MAX,
     privacy::CMDLINE,
     privacy::REDACT,
 ];
@@ -422,37 +448,4 @@ fn is_log_filter(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn every_default_is_a_value_that_its_own_key_accepts() {
-        for key in KEYS {
-            let Some(toml) = key.field.toml(&Config::default()) else { continue };
-            let text = toml.trim_matches(['"', '[', ']']);
-            let mut config = Config::default();
-            let set = key.field.set(&mut config, &key.field.raw_of_text(text));
-            assert_eq!(set, Ok(()), "{} = {toml}", key.path);
-            assert_eq!(config, Config::default(), "{}", key.path);
-        }
-    }
-
-    #[test]
-    fn every_key_and_variable_is_there_once_and_explained() {
-        let paths: BTreeSet<_> = KEYS.iter().map(|key| key.path).collect();
-        let variables: BTreeSet<_> = KEYS.iter().map(Key::env).collect();
-        assert_eq!((paths.len(), variables.len()), (KEYS.len(), KEYS.len()));
-        for key in KEYS {
-            assert!(key.doc.ends_with('.') && key.edges.ends_with('.') && key.who.ends_with('.'));
-        }
-        assert_eq!(find("http.listen").unwrap().env(), "PLIMSOLL_LISTEN");
-        assert_eq!(find("sampling.pss").unwrap().env(), "PLIMSOLL_SAMPLING_PSS");
-    }
-
-    #[test]
-    fn a_misspelt_log_level_is_no_module() {
-        assert!(is_log_filter("info") && is_log_filter("plimsoll::sampler=trace,info"));
-        assert!(!is_log_filter("inof") && !is_log_filter("") && !is_log_filter("a=b"));
-    }
-}
+mod tests;

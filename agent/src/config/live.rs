@@ -91,7 +91,9 @@ mod tests {
             Field::Text { .. } | Field::Secret { .. } => {
                 ["admin", "debug", "http://a.example/", "0600"].map(text).into()
             }
-            Field::List { .. } => ["a", "a=b", "1"].map(|t| Raw::List(vec![text(t)])).into(),
+            Field::List { .. } => {
+                ["a", "a=b", "1", "logs"].map(|t| Raw::List(vec![text(t)])).into()
+            }
         }
     }
 

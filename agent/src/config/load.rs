@@ -7,6 +7,7 @@ mod entries;
 
 use super::keys::{self, KEYS, Key, Raw};
 use super::lists::{self, EntryPlaces};
+use super::otel;
 use super::{Config, Env, Place, Problem, Problems};
 use crate::sources::read_bounded;
 use std::collections::BTreeMap;
@@ -95,6 +96,10 @@ pub fn load(request: &Request) -> Result<Effective, Problems> {
     if let Some(path) = file {
         loading.read_file(&path);
         loading.effective.file = Some(path);
+    }
+    for (path, text, variable) in otel::settings(&request.env) {
+        let key = keys::find(path).expect("its table names keys of ours");
+        loading.set_text(key, &text, Place::Env(variable.to_owned()));
     }
     for key in KEYS {
         let name = key.env();
@@ -268,6 +273,9 @@ impl Loading {
                 http.listen
             );
             self.contradiction("http.listen", "http.insecure", &what);
+        }
+        if let Some((key, other, what)) = config.export.contradiction() {
+            self.contradiction(key, other, what);
         }
         for fault in config.routing.faults() {
             self.fault(fault);

@@ -19,6 +19,9 @@ pub fn effective_toml(effective: &Effective) -> String {
         let origin = effective.origin(key.path).to_string().replace(char::is_control, "?");
         let _ = match key.field.toml(&effective.config) {
             Some(value) => writeln!(out, "{name} = {value} # {origin}"),
+            None if key.field.hides(&effective.config) => {
+                writeln!(out, "#{name} is set and not shown # {origin}")
+            }
             None => writeln!(out, "#{name} is unset # {origin}"),
         };
     });
@@ -47,7 +50,9 @@ pub fn reference_toml() -> String {
     let defaults = Config::default();
     by_section(&mut out, |out, key| {
         let (_, name) = key.section_and_name();
-        let value = key.field.toml(&defaults).or_else(|| key.field.example()).unwrap_or_default();
+        let value = key.field.toml(&defaults).or_else(|| key.field.example());
+        // Secrets of the table are headers.
+        let value = value.unwrap_or_else(|| "\"name=value\"".to_owned());
         let flag = key.flag.map(|flag| format!(", flag --{flag}")).unwrap_or_default();
         let _ = write!(
             out,

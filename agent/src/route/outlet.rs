@@ -7,9 +7,9 @@ use super::queue::{Dropped, Limits, Queue};
 use super::send::{Outcome, Sender};
 use crate::clock::{Clock, Stamp};
 use crate::config::{DestinationConfig, DestinationKind};
-use crate::view::DestinationView;
+use crate::view::{DeliveryView, DestinationView};
 use parking_lot::{Condvar, Mutex};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Sender as Alive;
@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// How often a thread looks up although nobody called.
 const IDLE: Duration = Duration::from_secs(60);
+/// Attempts that are remembered for who asks; the oldest give way.
+const DELIVERIES_MAX: usize = 64;
 
 /// A destination, or one instance of it.
 #[derive(Debug)]
@@ -40,6 +42,8 @@ struct Inner {
     /// Attempts that failed in a row.
     failures: u32,
     next_attempt: Option<Stamp>,
+    /// Attempts that nobody has asked for yet, newest last.
+    deliveries: VecDeque<DeliveryView>,
 }
 
 impl Outlet {
@@ -63,6 +67,7 @@ impl Outlet {
                 failing: None,
                 failures: 0,
                 next_attempt: None,
+                deliveries: VecDeque::new(),
             };
             Arc::new(Self {
                 label,
@@ -94,7 +99,7 @@ impl Outlet {
         if !state.queue.push(&notice, now_ms) {
             tracing::warn!(
                 destination = self.label,
-                why = state.queue.trouble,
+                why = state.queue.trouble(),
                 "the queue cannot be written: a restart would lose what waits"
             );
         }
@@ -122,8 +127,13 @@ impl Outlet {
             queued_bytes: state.queue.bytes(),
             last_sent_at: state.last_sent.clone(),
             failing: state.failing.clone(),
-            not_on_disk: state.queue.trouble.clone(),
+            not_on_disk: state.queue.trouble().cloned(),
         }
+    }
+
+    /// Attempts since this was last asked, as far as they are remembered.
+    pub fn take_deliveries(&self) -> Vec<DeliveryView> {
+        self.state.lock().deliveries.drain(..).collect()
     }
 
     /// Starts its thread, which holds `alive` for as long as it runs.
@@ -148,9 +158,20 @@ impl Outlet {
         loop {
             clock.resync();
             let Some((seq, notice)) = self.next(clock) else { return };
-            let outcome = self.sender.send(&notice, clock.unix_ms(clock.now()));
+            let began_ms = clock.unix_ms(clock.now());
+            let outcome = self.sender.send(&notice, began_ms);
             let mut state = self.state.lock();
             let now = clock.now();
+            if state.deliveries.len() == DELIVERIES_MAX {
+                state.deliveries.pop_front();
+            }
+            state.deliveries.push_back(DeliveryView {
+                destination: self.label.clone(),
+                notice: notice.id.clone(),
+                began_ms,
+                ended_ms: clock.unix_ms(now),
+                failed: outcome.failure().map(str::to_owned),
+            });
             state.settle(&self.label, seq, outcome, now, clock, dice.roll());
         }
     }

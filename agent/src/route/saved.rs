@@ -10,12 +10,11 @@ use super::notice::ToldAlert;
 use super::tracked::Tracked;
 use crate::clock::{Clock, Stamp};
 use crate::sources::read_bounded;
+use crate::spool::replace;
 use crate::view::AlertView;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write as _;
 use std::path::Path;
 
 pub const ROUTING_FILE: &str = "routing.json";
@@ -111,20 +110,4 @@ pub fn read<T: DeserializeOwned>(dir: &Path, name: &str) -> Option<T> {
 pub fn write<T: Serialize>(dir: &Path, name: &str, saved: &T) -> std::io::Result<()> {
     let bytes = serde_json::to_vec(saved)?;
     replace(dir, name, &bytes)
-}
-
-/// Writes `bytes` under a passing name, syncs, and renames. Readable by the owner alone.
-///
-/// # Errors
-/// When the disk does not take it.
-pub fn replace(dir: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let passing = dir.join(format!("{name}.tmp"));
-    let mut options = File::options();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&passing)?;
-    file.write_all(bytes)?;
-    file.sync_data()?;
-    drop(file);
-    std::fs::rename(&passing, dir.join(name))?;
-    File::open(dir)?.sync_all()
 }

@@ -42,6 +42,17 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// What was wrong, if it was not delivered.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Delivered(_) => None,
+            Self::Failed { why, .. } | Self::Refused { why } => Some(why),
+        }
+    }
+}
+
 /// Who sends to one destination, or to one instance of it.
 #[derive(Debug)]
 pub struct Sender {

@@ -10,7 +10,7 @@ use super::silence::{SilenceRefused, Silences, Wish};
 use crate::alert;
 use crate::clock::{Clock, Stamp};
 use crate::config::{Config, LOG};
-use crate::view::{AlertView, DestinationView, Severity, SilenceView};
+use crate::view::{AlertView, DeliveryView, DestinationView, Severity, SilenceView};
 use parking_lot::{Condvar, Mutex};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -94,6 +94,12 @@ impl Routing {
     #[must_use]
     pub fn destinations(&self) -> Vec<DestinationView> {
         self.outlets.iter().map(|outlet| outlet.view()).collect()
+    }
+
+    /// Attempts to deliver since this was last asked.
+    #[must_use]
+    pub fn deliveries(&self) -> Vec<DeliveryView> {
+        self.outlets.iter().flat_map(|outlet| outlet.take_deliveries()).collect()
     }
 
     fn keep(&self, silences: &Silences) {

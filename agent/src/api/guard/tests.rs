@@ -53,7 +53,9 @@ impl Reload for Canned {
 
 fn app(rules: Rules) -> Router {
     let guard = Arc::new(Guard::new(rules));
-    router(Desk::new().shared(), ApiSettings { guard, reload: Some(Arc::new(Canned)) })
+    let metrics = crate::api::MetricsSettings::default();
+    let reload: Option<Arc<dyn Reload>> = Some(Arc::new(Canned));
+    router(Desk::new().shared(), ApiSettings { guard, reload, metrics })
 }
 
 /// An API with [`TOKENS`], and with what `set` changes.

@@ -2,7 +2,7 @@
 //!
 //! With `PLIMSOLL_BLESS` set it writes the reference instead, between the two marks.
 
-use super::tests::{SETTINGS, scrape};
+use super::tests::{SETTINGS, scrape, scrape_with};
 use super::*;
 use crate::api::desk::Desk;
 use std::collections::BTreeMap;
@@ -44,9 +44,8 @@ fn table(exposition: &str) -> String {
 
 #[test]
 fn the_reference_names_every_metric_with_type_labels_and_meaning() {
-    let mut cadvisor = String::new();
     let settings = MetricsSettings { cadvisor_names: true, ..SETTINGS };
-    text::encode(&mut cadvisor, &registry(Desk::new().shared(), settings)).unwrap();
+    let cadvisor = scrape_with(Desk::new(), settings);
     assert!(cadvisor.len() > scrape(Desk::new()).len());
     let wanted = table(&cadvisor);
     let document = std::fs::read_to_string(DOCUMENT).unwrap();

@@ -7,9 +7,12 @@ pub(super) const SETTINGS: MetricsSettings =
     MetricsSettings { cadvisor_names: false, cpu_budget: 0.02 };
 
 pub(super) fn scrape(desk: Desk) -> String {
+    scrape_with(desk, SETTINGS)
+}
+
+pub(super) fn scrape_with(desk: Desk, metrics: MetricsSettings) -> String {
     let mut exposition = String::new();
-    let listen = ([127, 0, 0, 1], 9977).into();
-    let api = ApiSettings { metrics: SETTINGS, ..ApiSettings::open(listen) };
+    let api = ApiSettings { metrics, ..ApiSettings::open(([127, 0, 0, 1], 9977).into()) };
     text::encode(&mut exposition, &registry(desk.shared(), &api)).unwrap();
     exposition
 }
@@ -32,9 +35,7 @@ fn the_exposition_is_escaped_and_leaves_out_what_is_not_known() {
 fn the_names_of_cadvisor_are_served_only_where_they_are_asked_for() {
     let with = |cadvisor_names| {
         let settings = MetricsSettings { cadvisor_names, ..MetricsSettings::default() };
-        let mut text = String::new();
-        text::encode(&mut text, &registry(Desk::new().shared(), settings)).unwrap();
-        text
+        scrape_with(Desk::new(), settings)
     };
     assert!(!with(false).contains("container_memory"));
     let text = with(true);

@@ -34,7 +34,7 @@ pub(super) fn check(all: &[DestinationConfig]) -> Option<Check> {
 }
 
 /// `authority`: host and port, as a URL has them after its scheme.
-fn connect(authority: &str) -> Result<(), String> {
+pub(super) fn connect(authority: &str) -> Result<(), String> {
     let mut addresses =
         authority.to_socket_addrs().map_err(|e| format!("{authority}: {e}"))?.take(2);
     let unknown = || format!("{authority}: the name has no address");

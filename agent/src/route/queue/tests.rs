@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::route::notice::ToldAlert;
+use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -98,7 +99,7 @@ fn where_the_disk_cannot_be_written_notices_are_held_in_memory_and_it_says_so() 
     let file = dir.path().join("file");
     std::fs::write(&file, b"no directory").unwrap();
     let mut queue = Queue::open(Some(file.join("q")), limits(1 << 20));
-    assert!(queue.trouble.as_deref().is_some_and(|why| why.contains("file/q")));
+    assert!(queue.trouble().is_some_and(|why| why.contains("file/q")));
     queue.push(&notice("a"), 0);
     assert_eq!(drained(&mut queue, 0), ["a"]);
 }
@@ -116,7 +117,7 @@ fn a_notice_that_was_dropped_on_its_way_takes_no_other_with_it() {
 
 #[test]
 fn no_bytes_make_the_reader_panic() {
-    let text = |crc: &str| format!("{MAGIC} {crc} 5\n{{}}").into_bytes();
+    let text = |crc: &str| format!("{} {crc} 5\n{{}}", KIND.magic).into_bytes();
     assert!(decode(&text("00000000")).is_none());
     for wrong in [&b""[..], b"\n", b"plimsoll-notice-1 zz 5\n", b"\xff\xfe\n", b"a b c d\n{}"] {
         assert!(decode(wrong).is_none());
