@@ -205,6 +205,15 @@ impl<C: Clone> Field<C> {
         }
     }
 
+    /// Whether two configurations have different values here, secret ones too.
+    #[must_use]
+    pub fn differs(&self, a: &C, b: &C) -> bool {
+        match self {
+            Self::Secret { at, .. } => at(&mut a.clone()) != at(&mut b.clone()),
+            _ => self.toml(a) != self.toml(b),
+        }
+    }
+
     /// Takes text of the environment or the command line for what a file would hold: lists are
     /// split at commas, switches also know 1 and 0.
     #[must_use]

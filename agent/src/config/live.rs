@@ -40,7 +40,7 @@ impl Key {
 /// What differs between two configurations: keys, and lists as a whole.
 #[must_use]
 pub fn changed(old: &Config, new: &Config) -> Vec<&'static str> {
-    let keys = KEYS.iter().filter(|key| key.field.toml(old) != key.field.toml(new));
+    let keys = KEYS.iter().filter(|key| key.field.differs(old, new));
     let lists = LISTS.iter().filter(|list| list.differs(old, new));
     keys.map(|key| key.path).chain(lists.map(|list| list.path())).collect()
 }
@@ -89,7 +89,7 @@ mod tests {
             Field::Path(_) | Field::PathOrUnset { .. } => vec![text("/elsewhere")],
             Field::Choice { names, .. } => names.iter().map(|name| text(name)).collect(),
             Field::Text { .. } | Field::Secret { .. } => {
-                ["admin", "debug", "http://a.example/", "0600"].map(text).into()
+                ["admin", "debug", "http://a.example/", "0600", "name=value"].map(text).into()
             }
             Field::List { .. } => {
                 ["a", "a=b", "1", "logs"].map(|t| Raw::List(vec![text(t)])).into()
