@@ -1,6 +1,8 @@
-//! The checked-in dashboards and rules: made by the generator, as Grafana, promtool and the house
-//! want them, and none with a panel that stays empty.
+//! The checked-in dashboards and rules: made by the generator, as Grafana, Datadog, promtool and
+//! the house want them, and none with a panel that stays empty.
 
+mod datadog;
+mod grafana;
 mod live;
 
 use plimsoll_tests::{ran, skipped};
@@ -56,58 +58,28 @@ fn the_files_are_those_that_the_generator_writes() {
 }
 
 #[test]
-fn each_dashboard_keeps_to_the_rules_for_dashboards() {
-    let boards = boards();
-    assert_eq!(boards.len(), 7);
-    let mut uids = BTreeSet::new();
-    for (name, board) in &boards {
-        let uid = board["uid"].as_str().expect("a uid");
-        assert!(uids.insert(uid.to_owned()) && name.ends_with(&format!("/{uid}.json")), "{name}");
-        assert!(board["id"].is_null() && board["editable"] == false, "{name}");
-        assert!(board["tags"][0] == "plimsoll" && board["schemaVersion"].as_u64() > Some(38));
-        let variables = board["templating"]["list"].as_array().expect("variables");
-        let has = |wanted: &str| variables.iter().any(|variable| variable["name"] == wanted);
-        assert!(has("datasource") && has("job") && has("instance"), "{name}");
-        let mut places: Vec<[u64; 4]> = Vec::new();
-        for panel in panels(board) {
-            let title = panel["title"].as_str().unwrap_or_default();
-            let says = |key: &str| panel[key].as_str().is_some_and(|text| text.len() > 2);
-            assert!(says("title") && says("description"), "{name}: {title}");
-            assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{name}: {title}");
-            assert_eq!(panel["datasource"]["uid"], "${datasource}", "{name}: {title}");
-            for target in panel["targets"].as_array().expect("targets") {
-                check_query(target["expr"].as_str().expect("a query"));
-                assert_eq!(target["datasource"]["uid"], "${datasource}");
-            }
-            let place =
-                ["x", "y", "w", "h"].map(|k| panel["gridPos"][k].as_u64().expect("a place"));
-            assert!(place[0] + place[2] <= 24 && !places.iter().any(|o| overlap(place, *o)));
-            places.push(place);
-        }
+fn runbooks_are_where_they_are_said_to_be() {
+    let generated = |args: &[&str]| {
+        let done = ran(&[&["generate"], args].concat());
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).expect("text")
+    };
+    let top = checked_in().join("..");
+    for url in of_alerts("runbook_url:") {
+        let path: String = serde_json::from_str(&url).expect("it is quoted");
+        assert!(top.join(&path).is_file(), "{path} is not in the tree");
     }
-}
-
-fn overlap(a: [u64; 4], b: [u64; 4]) -> bool {
-    a[0] < b[0] + b[2] && b[0] < a[0] + a[2] && a[1] < b[1] + b[3] && b[1] < a[1] + a[3]
-}
-
-/// Every selector is of the job and instance chosen, and counters are drawn as rates. Totals since
-/// boot are shown as such in one place.
-#[track_caller]
-fn check_query(expr: &str) {
-    let selectors = expr.matches("{").count();
-    let chosen = expr.matches(r#"job=~"$job",instance=~"$instance""#).count();
-    assert!(chosen > 0 && chosen == selectors, "{expr}");
-    for (at, _) in expr.match_indices("_total{") {
-        let before = &expr[..at];
-        let name = before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        let call = before[..name.map_or(0, |at| at + 1)].trim_end_matches('(');
-        let since_boot = expr.contains("plimsoll_node_oom_kills_total")
-            || expr.contains("plimsoll_cgroup_oom_kills_total");
-        assert!(call.ends_with("rate") || call.ends_with("increase") || since_boot, "{expr}");
-    }
-    for range in expr.split('[').skip(1).filter(|_| expr.contains("rate(")) {
-        assert!(range.starts_with("$__rate_interval]"), "{expr}");
+    let elsewhere = "https://wiki.example/runbooks/";
+    let rules = generated(&["rules", "--runbook-url", elsewhere]);
+    let here = "runbook_url: \"https://wiki.example/runbooks/PlimsollOomKill.md\"";
+    // In the rules, and in promtool's test of them.
+    assert_eq!(rules.matches(here).count(), 2);
+    assert!(!rules.contains("docs/runbooks"));
+    let boards = generated(&["dashboards", "--runbook-url", elsewhere]);
+    assert!(boards.contains("https://wiki.example/runbooks/PlimsollOomKill.md"));
+    for odd in ["", "/", "two words", "a\"b", "{{ $labels.x }}"] {
+        let refused = ran(&["generate", "rules", "--runbook-url", odd]);
+        assert_eq!(refused.status.code(), Some(2), "{odd}");
     }
 }
 

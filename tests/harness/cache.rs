@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long anything that must happen may take.
 const SOON: Duration = Duration::from_secs(20);
@@ -73,12 +73,27 @@ impl Cache {
         };
         cache.address = port("TCP INET:");
         cache.udp = port("UDP INET:");
-        cache.admin = cache.log().lines().find_map(|line| {
-            let (_, rest) = line.split_once("admin: ")?;
-            let (_, address) = rest.split_once("address=")?;
-            address.trim().parse().ok()
-        });
+        let off = command.get_args().any(|arg| arg == "off");
+        cache.admin = if off { None } else { cache.admin_said() };
         cache
+    }
+
+    /// Where the admin side says that it is. None if it says that there is none, or for long
+    /// nothing at all: what it writes may come later than the ports.
+    fn admin_said(&self) -> Option<SocketAddr> {
+        let deadline = Instant::now() + SOON;
+        while Instant::now() < deadline {
+            let log = self.log();
+            let told = log.lines().find(|line| line.contains("admin: "));
+            if let Some((_, address)) = told.and_then(|line| line.split_once("address=")) {
+                return address.trim().parse().ok();
+            }
+            if log.contains("no admin side") {
+                return None;
+            }
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        None
     }
 
     #[must_use]

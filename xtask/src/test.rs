@@ -13,6 +13,7 @@ pub fn test() -> Outcome {
     tools::install(tools::FOR_TESTS)?;
     tools::install_python_clients()?;
     tools::collectors::install()?;
+    tools::validators::install()?;
     run(command(&["cargo", "fmt", "--all", "--check"]))?;
     run(command(&[
         "cargo",

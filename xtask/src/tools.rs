@@ -1,6 +1,7 @@
 //! What tests and benches need from outside, installed by name with the ordinary package clients.
 
 pub mod collectors;
+pub mod validators;
 
 use crate::Outcome;
 use crate::run::{command, exists, run, top};
@@ -88,10 +89,20 @@ pub fn install_python_clients() -> Outcome {
 
 /// A Python environment at `target/NAME` that holds `program`, out of `packages`.
 pub fn install_python(name: &str, program: &str, packages: &[&str], why: &str) -> Outcome {
+    let is_there = top().join("target").join(name).join("bin").join(program).exists();
+    if is_there { Ok(()) } else { make_python(name, packages, why) }
+}
+
+/// The same for packages without a program: `imports` is what Python is asked to import.
+fn python_packages(name: &str, imports: &str, packages: &[&str], why: &str) -> Outcome {
+    let mut import = Command::new(top().join("target").join(name).join("bin/python"));
+    import.args(["-c", &format!("import {imports}")]);
+    let is_there = import.output().is_ok_and(|done| done.status.success());
+    if is_there { Ok(()) } else { make_python(name, packages, why) }
+}
+
+fn make_python(name: &str, packages: &[&str], why: &str) -> Outcome {
     let python = top().join("target").join(name);
-    if python.join("bin").join(program).exists() {
-        return Ok(());
-    }
     println!("needs {}: {why}", packages.join(", "));
     let can = command(&["python3", "-c", "import ensurepip"]).status();
     if !can.is_ok_and(|status| status.success()) {

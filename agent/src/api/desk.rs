@@ -28,6 +28,8 @@ pub(super) struct Desk {
     pub(super) publishes_on_subscribe: bool,
     /// Verdicts in trouble beside the two canned ones.
     pub(super) more_verdicts: usize,
+    /// Exports by OTLP, to nobody.
+    pub(super) exports: bool,
     pub(super) silences: Mutex<Silences>,
     ring: Mutex<Vec<Event>>,
     sender: broadcast::Sender<Event>,
@@ -41,6 +43,7 @@ impl Desk {
             panics: false,
             publishes_on_subscribe: false,
             more_verdicts: 0,
+            exports: false,
             silences: Mutex::default(),
             ring: Mutex::default(),
             sender,
@@ -287,6 +290,22 @@ impl Watch for Desk {
 
     fn end_silence(&self, id: &str) -> Result<(), SilenceRefused> {
         self.silences.lock().end(id)
+    }
+
+    fn export(&self) -> ExportView {
+        let lane = LaneView {
+            signal: "metrics".to_owned(),
+            sent_total: 5,
+            dropped_total: [("full".to_owned(), 2)].into(),
+            failing: Some("connection refused".to_owned()),
+            ..LaneView::default()
+        };
+        ExportView {
+            enabled: self.exports,
+            lanes: vec![lane],
+            omitted: [("process".to_owned(), 50)].into(),
+            ..ExportView::default()
+        }
     }
 
     fn destinations(&self) -> Vec<DestinationView> {

@@ -195,4 +195,4 @@ impl Guard {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -2,7 +2,7 @@
 
 use super::{Exit, Failure};
 use crate::config::reference_toml;
-use crate::dashboards::{self, File};
+use crate::dashboards::{self, File, Runbooks};
 use clap_complete::Shell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,10 @@ pub struct Place {
     /// Directory to write the files into; without it they are printed, one after another
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Where the runbooks are, a URL or a directory that holds ALERT.md for each alert
+    #[arg(long, value_name = "BASE", value_parser = Runbooks::at)]
+    #[arg(default_value = Runbooks::SHIPPED)]
+    pub runbook_url: Runbooks,
 }
 
 pub(super) fn generate(
@@ -52,8 +56,10 @@ pub(super) fn generate(
         }
         What::Man => man(command, out)?,
         What::Openapi => writeln!(out, "{}", openapi()?)?,
-        What::Dashboards(into) => put(&dashboards::dashboards(), into.out.as_deref(), out)?,
-        What::Rules(into) => put(&dashboards::rules(), into.out.as_deref(), out)?,
+        What::Dashboards(into) => {
+            put(&dashboards::dashboards(&into.runbook_url), into.out.as_deref(), out)?;
+        }
+        What::Rules(into) => put(&dashboards::rules(&into.runbook_url), into.out.as_deref(), out)?,
     }
     Ok(Exit::Good)
 }

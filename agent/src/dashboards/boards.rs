@@ -29,7 +29,7 @@ const fn lines(
     unit: &'static str,
     queries: &'static [(&'static str, &'static str)],
 ) -> Panel {
-    Panel { title, what, unit, kind: Kind::Lines, queries }
+    panel(Kind::Lines, title, what, unit, queries)
 }
 
 const fn stat(
@@ -38,7 +38,7 @@ const fn stat(
     unit: &'static str,
     queries: &'static [(&'static str, &'static str)],
 ) -> Panel {
-    Panel { title, what, unit, kind: Kind::Stat, queries }
+    panel(Kind::Stat, title, what, unit, queries)
 }
 
 const fn table(
@@ -47,5 +47,18 @@ const fn table(
     unit: &'static str,
     queries: &'static [(&'static str, &'static str)],
 ) -> Panel {
-    Panel { title, what, unit, kind: Kind::Table, queries }
+    panel(Kind::Table, title, what, unit, queries)
 }
+
+const fn panel(
+    kind: Kind,
+    title: &'static str,
+    what: &'static str,
+    unit: &'static str,
+    queries: &'static [(&'static str, &'static str)],
+) -> Panel {
+    Panel { title, what, unit, kind, queries, warn: None, bad: None, signed: false, words: &[] }
+}
+
+/// The levels of the pressure signal.
+const LEVELS: &[(&str, &str)] = &[("0", "none"), ("1", "low"), ("2", "medium"), ("3", "critical")];

@@ -1,8 +1,10 @@
 //! Writes a dashboard and monitors for Datadog, over the metrics that are sent by OTLP.
 //!
-//! Names and attributes are those of the export; there are no quantile queries, for the forecast
-//! carries its quantile as the tag `plimsoll.quantile`.
+//! Names and attributes are those of the export with the profile `datadog`; there are no quantile
+//! queries, for the forecast carries its quantile as the tag `plimsoll.quantile`. What a node, its
+//! pods and its containers all count is taken as the largest of them, which is the node's.
 
+use super::Runbooks;
 use serde_json::{Value, json};
 
 /// Group, title, and queries with what a line is called.
@@ -17,14 +19,18 @@ const WIDGETS: &[Widget] = &[
     (
         "Fleet",
         "Time spent waiting for memory",
-        &[("sum:plimsoll.pressure.stall.time{$host} by {host}.as_rate()", "stalled")],
+        &[(
+            "sum:plimsoll.pressure.stall.time{$host} by \
+{host,plimsoll.pressure.stall}.as_rate()",
+            "stalled",
+        )],
     ),
     (
         "Fleet",
         "Verdict of the worst target",
         &[("max:plimsoll.leak.state{$host} by {host}", "state")],
     ),
-    ("Fleet", "OOM kills", &[("sum:plimsoll.oom.kills{$host} by {host}.as_count()", "kills")]),
+    ("Fleet", "OOM kills", &[("max:plimsoll.oom.kills{$host} by {host}.as_count()", "kills")]),
     (
         "Suspects",
         "Growth",
@@ -65,6 +71,15 @@ by {host,plimsoll.workload}",
         "Containers",
         "Left below the limit",
         &[("min:container.memory.available{$host} by {container_id}", "available")],
+    ),
+    (
+        "Containers",
+        "Working set of pods",
+        &[(
+            "top(max:k8s.pod.memory.working_set{$host} by \
+{kube_namespace,pod_name}, 20, 'last', 'desc')",
+            "working set",
+        )],
     ),
     (
         "Processes",
@@ -113,9 +128,22 @@ by {host,plimsoll.workload}",
         "Resident memory",
         &[("max:plimsoll.agent.memory.usage{$host} by {host}", "resident")],
     ),
+    (
+        "Cost of the agent",
+        "Requests to the collector",
+        &[
+            ("sum:plimsoll.export.sent{$host} by {plimsoll.signal}.as_count()", "taken"),
+            ("sum:plimsoll.export.dropped{$host} by {plimsoll.signal}.as_count()", "given up"),
+        ],
+    ),
+    (
+        "Cost of the agent",
+        "Left out of the export",
+        &[("max:plimsoll.export.omitted{$host} by {host,plimsoll.entity}", "left out")],
+    ),
 ];
 
-/// Name, query, text, threshold, and priority from 1 (high) to 5.
+/// Name, query, alert whose runbook holds, threshold, and priority from 1 (high) to 5.
 const MONITORS: &[(&str, &str, &str, f64, u32)] = &[
     (
         "Plimsoll: about to be killed for want of memory",
@@ -135,7 +163,7 @@ const MONITORS: &[(&str, &str, &str, f64, u32)] = &[
     ),
     (
         "Plimsoll: the kernel killed for want of memory",
-        "sum(last_10m):sum:plimsoll.oom.kills{*} by {host}.as_count() \
+        "sum(last_10m):max:plimsoll.oom.kills{*} by {host}.as_count() \
 > 0",
         "PlimsollOomKill",
         0.0,
@@ -148,6 +176,13 @@ const MONITORS: &[(&str, &str, &str, f64, u32)] = &[
         "PlimsollPressureCritical",
         3.0,
         1,
+    ),
+    (
+        "Plimsoll: exports are lost",
+        "sum(last_15m):sum:plimsoll.export.dropped{*} by {host,plimsoll.signal}.as_count() > 0",
+        "PlimsollExportLost",
+        0.0,
+        3,
     ),
     (
         "Plimsoll: the agent takes too much memory",
@@ -214,15 +249,15 @@ fn widget(title: &str, queries: &[(&str, &str)]) -> Value {
     }})
 }
 
-pub(super) fn monitors() -> Value {
+pub(super) fn monitors(runbooks: &Runbooks) -> Value {
     let each = MONITORS.iter().map(|(name, query, runbook, threshold, priority)| {
         json!({
             "name": name,
             "type": "query alert",
             "query": query,
             "message": format!(
-                "{name} on {{{{host.name}}}}. What to do: \
-        docs/runbooks/{runbook}.md"
+                "{name} on {{{{host.name}}}}. What to do: {}",
+                runbooks.of(runbook)
             ),
             "tags": ["service:plimsoll"],
             "priority": priority,

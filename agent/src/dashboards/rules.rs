@@ -3,6 +3,10 @@
 //! The agent's own alerts carry more; these are for who alerts by Prometheus alone, and for what
 //! the agent cannot say of itself. Each has a runbook, `docs/runbooks/NAME.md`.
 
+mod recorded;
+
+pub(super) use recorded::{RECORDED, Recorded};
+
 /// One alert of Prometheus.
 #[derive(Debug)]
 pub struct Alert {
@@ -30,31 +34,6 @@ pub struct Trial {
     /// The value as the template shows it.
     pub value: &'static str,
 }
-
-/// Name, by level:metric:operation, and query.
-pub(super) const RECORDED: &[(&str, &str)] = &[
-    (
-        "job_instance:plimsoll_node_memory_used:ratio",
-        "plimsoll_node_mem_used_bytes / plimsoll_node_mem_total_bytes",
-    ),
-    (
-        "job_instance:plimsoll_node_psi_memory_some:rate5m",
-        r#"rate(plimsoll_node_psi_memory_seconds_total{kind="some"}[5m])"#,
-    ),
-    (
-        "job_instance_cgroup:plimsoll_cgroup_working_set:ratio_of_limit",
-        "plimsoll_cgroup_working_set_bytes / \
-plimsoll_cgroup_limit_bytes",
-    ),
-    ("job_instance_state:plimsoll_targets:sum", "sum by (job, instance, state) (plimsoll_targets)"),
-    ("job_instance:plimsoll_agent_cpu:rate5m", "rate(plimsoll_agent_cpu_seconds_total[5m])"),
-    (
-        "job_instance:plimsoll_cache_hits:ratio_rate5m",
-        "sum by (job, instance) (rate(memcached_commands_total{command=\"get\",\
-         status=\"hit\"}[5m])) \
-         / sum by (job, instance) (rate(memcached_commands_total{command=\"get\"}[5m]))",
-    ),
-];
 
 const ON_A: (&str, &str) = ("instance", "a:9977");
 const OF_P: (&str, &str) = ("job", "plimsoll");
@@ -202,6 +181,43 @@ $labels.reason }}.",
 instance=\"a:9977\",destination=\"pager\",reason=\"age\"}", "0x10 1x50")],
         silent on &[("plimsoll_notices_dropped_total{job=\"plimsoll\",\
 instance=\"a:9977\",destination=\"pager\",reason=\"age\"}", "1x60")]),
+    alert!("PlimsollExportLost", "warning", for "0s",
+        "increase(plimsoll_export_dropped_total[15m]) > 0",
+        "What the agent exports by OTLP is lost on its way",
+        "The agent on {{ $labels.instance }} gave requests of {{ $labels.signal }} up: \
+{{ $labels.reason }}.",
+        fires at "5m" as "1" with ["signal" = "metrics", "reason" = "full"]
+        on &[("plimsoll_export_dropped_total{job=\"plimsoll\",\
+instance=\"a:9977\",signal=\"metrics\",reason=\"full\"}", "0x10 1x50")],
+        silent on &[("plimsoll_export_dropped_total{job=\"plimsoll\",\
+instance=\"a:9977\",signal=\"metrics\",reason=\"full\"}", "1x60")]),
+    alert!("PlimsollExportUnreachable", "warning", for "10m",
+        "plimsoll_export_failing == 1",
+        "The agent on {{ $labels.instance }} cannot deliver {{ $labels.signal }} by OTLP",
+        "The collector has taken nothing for ten minutes. What waits is in the queue, \
+whose bounds are bytes and age.",
+        fires at "12m" not "5m" as "1" with ["signal" = "logs"]
+        on &[("plimsoll_export_failing{job=\"plimsoll\",instance=\"a:9977\",\
+signal=\"logs\"}", "1x60")],
+        silent on &[("plimsoll_export_failing{job=\"plimsoll\",instance=\"a:9977\",\
+signal=\"logs\"}", "1x30 0x1 1x30")]),
+    alert!("PlimsollRequestsRefused", "info", for "5m",
+        "sum by (job, instance, reason) (increase(plimsoll_http_refused_total[10m])) > 30",
+        "The agent on {{ $labels.instance }} refuses many requests: {{ $labels.reason }}",
+        "A client has a wrong credential, asks for more than it may, or somebody tries the door.",
+        fires at "20m" not "2m" as "40" with ["reason" = "unauthorized"]
+        on &[("plimsoll_http_refused_total{job=\"plimsoll\",instance=\"a:9977\",\
+reason=\"unauthorized\"}", "0+1x90")],
+        silent on &[("plimsoll_http_refused_total{job=\"plimsoll\",instance=\"a:9977\",\
+reason=\"unauthorized\"}", "0x20 20x70")]),
+    alert!("PlimsollReloadFailed", "warning", for "1m",
+        "plimsoll_config_reload_success == 0",
+        "The agent on {{ $labels.instance }} has refused its new configuration",
+        "The old one holds. The log names every fault; a restart would not start.",
+        fires at "3m" not "30s" as "0" with []
+        on &[(r#"plimsoll_config_reload_success{job="plimsoll",instance="a:9977"}"#, "0x60")],
+        silent on &[(r#"plimsoll_config_reload_success{job="plimsoll",instance="a:9977"}"#,
+          "0x3 1x60")]),
     alert!("PlimsollSamplerBehind", "warning", for "15m",
         "plimsoll_sampler_shed_factor > 4 or \
 plimsoll_sampler_lag_seconds > 30",

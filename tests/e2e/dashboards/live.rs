@@ -1,16 +1,23 @@
 //! A real Prometheus scrapes a real agent and a real cache while there is a leak, a kill, a heap
-//! report and pressure: then every query of every panel finds something.
+//! report, pressure and an export: then every query of every panel finds something, every family
+//! is in the reference, and what Datadog's files ask for was sent. A leak is not judged before it
+//! is a minute old, which is how long this takes.
 
-use super::{boards, checked_in, of_alerts, panels};
+use super::{boards, checked_in, datadog, of_alerts, panels};
+use plimsoll_tests::otlp::{Receiver, strict};
 use plimsoll_tests::{Agent, Alertmanager, Cache, Cgroup, Load, Prometheus, skipped, wait_for};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(60);
 /// A leak has to be suspected, foretold, and scraped.
-const LONG: Duration = Duration::from_secs(240);
+const LONG: Duration = Duration::from_secs(150);
+/// As often as Prometheus scrapes: to ask more often would only be in its way.
+const PACE: Duration = Duration::from_secs(1);
+/// What the export sends only where there are containers of a runtime that it knows.
+const OF_CONTAINERS: [&str; 2] = ["container.memory.", "k8s.pod.memory."];
 
 /// All that fills the panels. Dropped, it ends.
 struct Scene {
@@ -18,18 +25,23 @@ struct Scene {
     agent: Agent,
     cache: Cache,
     prometheus: Prometheus,
+    collector: Receiver,
     _cgroups: [Cgroup; 2],
     _dir: tempfile::TempDir,
 }
 
 fn scene() -> Result<Scene, String> {
-    let cgroups = [Cgroup::named("board-leak", 400)?, Cgroup::named("board-kill", 24)?];
+    let cgroups = [Cgroup::named("board-leak", 320)?, Cgroup::named("board-kill", 24)?];
     let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let collector = Receiver::start("127.0.0.1:0");
     let config = dir.path().join("plimsoll.toml");
     // Nobody listens there, so that notices fail and wait.
     let nowhere = Alertmanager::free_address();
     let text = format!(
-        "[[destinations]]\nname = \"hook\"\ntype = \"webhook\"\nurl = \"http://{nowhere}/\"\n"
+        "[[destinations]]\nname = \"hook\"\ntype = \"webhook\"\nurl = \"http://{nowhere}/\"\n\
+         [export.otlp]\nenabled = true\nprofile = \"datadog\"\ninterval = \"2s\"\n\
+         processes_max = 50\nendpoint = \"http://{}\"\n",
+        collector.address
     );
     std::fs::write(&config, text).map_err(|e| e.to_string())?;
     let config = config.to_str().ok_or("the path is no text")?;
@@ -37,6 +49,9 @@ fn scene() -> Result<Scene, String> {
     if !agent.source("oom_log").starts_with("[+]") {
         return Err(agent.source("oom_log"));
     }
+    // The leak begins at once: what it has to be seen to do takes longest.
+    let leak = Load::start(&["leak", "3"], Some(&cgroups[0]));
+    let mut victim = Load::named(Some("greedy"), &["leak", "200"], Some(&cgroups[1]));
     let mut cache = Command::new("sh");
     cache.args(["-c", "echo 0 > \"$0/cgroup.procs\" && exec \"$@\""]).arg(cgroups[0].dir());
     cache.arg(plimsoll_tests::binary("plimsoll-cache"));
@@ -47,12 +62,10 @@ fn scene() -> Result<Scene, String> {
     let rules = checked_in().join("prometheus");
     let rules = rules.canonicalize().map_err(|e| e.to_string())?;
     let prometheus = Prometheus::start(&[&agent.address, &admin], &rules, dir.path())?;
-    let leak = Load::start(&["leak", "1.5"], Some(&cgroups[0]));
-    let mut victim = Load::named(Some("greedy"), &["leak", "200"], Some(&cgroups[1]));
     wait_for("the kernel kills", SOON, || {
         if victim.ended() { Ok(()) } else { Err("it lives".to_owned()) }
     });
-    Ok(Scene { _leak: leak, agent, cache, prometheus, _cgroups: cgroups, _dir: dir })
+    Ok(Scene { _leak: leak, agent, cache, prometheus, collector, _cgroups: cgroups, _dir: dir })
 }
 
 fn plain(expr: &str) -> String {
@@ -95,29 +108,19 @@ fn no_panel_is_empty_and_every_rule_knows_its_metrics() {
         Err(why) => return assert!(skipped(&why)),
     };
     let mut client = scene.cache.client();
-    let mut waiting = queries();
-    assert!(waiting.len() > 90, "{}", waiting.len());
-    for expr in of_alerts("expr:") {
-        let expr: String = serde_json::from_str(&expr).expect("it is quoted");
-        let found = scene.prometheus.query(&expr);
-        assert!(found.is_ok(), "{found:?}");
-        for name in metrics_of(&expr) {
-            waiting.insert(format!("last_over_time({name}[10m])"), format!("alert: {expr}"));
-        }
-    }
-    for rule in recorded() {
-        waiting.insert(rule.clone(), format!("recording rule {rule}"));
-    }
-    waiting.retain(|expr, _| !untold(expr));
+    let mut waiting = wanted(&scene.prometheus);
     let pid = std::process::id();
+    let mut asked: Option<Instant> = None;
     let mut turn = 0_u32;
     wait_for("every query finds something", LONG, || {
         turn += 1;
         client.set(&format!("key{}", turn % 50), vec![b'x'; 100_000]);
         let _ = (client.get("key1"), client.get("nothing"));
-        if turn.is_multiple_of(40) {
-            report(&scene.agent, pid);
+        if asked.is_some_and(|at| at.elapsed() < PACE) {
+            return Err(format!("empty: {waiting:#?}"));
         }
+        asked = Some(Instant::now());
+        report(&scene.agent, pid);
         // What cannot be asked is kept, so that a failure never counts as found.
         waiting.retain(|expr, place| match scene.prometheus.query(expr) {
             Ok(found) => !found.iter().any(|one| one["value"][1] != "NaN"),
@@ -130,6 +133,66 @@ fn no_panel_is_empty_and_every_rule_knows_its_metrics() {
         });
         if waiting.is_empty() { Ok(()) } else { Err(format!("empty: {waiting:#?}")) }
     });
+    every_family_is_in_the_reference(&scene.prometheus);
+    if let Some(wanted) = datadog::wanted() {
+        wait_for("the export has it too", SOON, || the_export_has(&scene.collector, &wanted));
+    }
+}
+
+/// All that has to find something, with where it is asked.
+fn wanted(prometheus: &Prometheus) -> BTreeMap<String, String> {
+    let mut wanted = queries();
+    assert!(wanted.len() > 110, "{}", wanted.len());
+    for expr in of_alerts("expr:") {
+        let expr: String = serde_json::from_str(&expr).expect("it is quoted");
+        let found = prometheus.query(&expr);
+        assert!(found.is_ok(), "{found:?}");
+        for name in metrics_of(&expr) {
+            wanted.insert(format!("last_over_time({name}[10m])"), format!("alert: {expr}"));
+        }
+    }
+    for rule in recorded() {
+        wanted.insert(rule.clone(), format!("recording rule {rule}"));
+    }
+    wanted.retain(|expr, _| !untold(expr));
+    wanted
+}
+
+/// Whatever agent and cache served is in docs/metrics.md.
+fn every_family_is_in_the_reference(prometheus: &Prometheus) {
+    let answer = prometheus.get("/api/v1/label/__name__/values").expect("Prometheus answers");
+    let names = answer.json()["data"].as_array().cloned().expect("names");
+    let names = names.iter().filter_map(|name| name.as_str());
+    let served: Vec<&str> = names
+        .filter(|name| name.starts_with("plimsoll_") || name.starts_with("memcached_"))
+        .collect();
+    assert!(served.len() > 120, "{served:?}");
+    let reference = include_str!("../../../docs/metrics.md");
+    let unknown: Vec<&&str> =
+        served.iter().filter(|name| !reference.contains(&format!("| `{name}` |"))).collect();
+    assert!(unknown.is_empty(), "{unknown:?} are not in docs/metrics.md");
+}
+
+/// What Datadog's queries want was sent, with the attributes that they want.
+fn the_export_has(collector: &Receiver, wanted: &[datadog::Wanted]) -> Result<(), String> {
+    let sent = collector.metrics();
+    for (metric, attributes) in wanted {
+        let mut seen = BTreeSet::new();
+        for resource in sent.iter().flat_map(|request| &request.resource_metrics) {
+            let own = resource.resource.as_ref().map(|r| &r.attributes[..]).unwrap_or_default();
+            let metrics = resource.scope_metrics.iter().flat_map(|scope| &scope.metrics);
+            for point in metrics.filter(|m| m.name == *metric).flat_map(strict::points) {
+                let keys = own.iter().chain(&point.attributes).map(|one| one.key.clone());
+                seen.insert(keys.collect::<BTreeSet<String>>());
+            }
+        }
+        let untold = OF_CONTAINERS.iter().any(|start| metric.starts_with(start));
+        let found = seen.iter().any(|keys| attributes.is_subset(keys));
+        if !(found || (untold && seen.is_empty())) {
+            return Err(format!("{metric} by {attributes:?}: {seen:#?}"));
+        }
+    }
+    Ok(())
 }
 
 /// Has a heap report of level 0 taken; that it may be too soon for another is no matter.

@@ -71,6 +71,16 @@ pub fn faults(request: &ExportMetricsServiceRequest, delta: bool) -> Vec<String>
     faults
 }
 
+/// The points of a metric, whatever its kind.
+#[must_use]
+pub fn points(metric: &Metric) -> &[NumberDataPoint] {
+    match &metric.data {
+        Some(Data::Gauge(gauge)) => &gauge.data_points,
+        Some(Data::Sum(sum)) => &sum.data_points,
+        _ => &[],
+    }
+}
+
 fn metric_faults(
     metric: &Metric,
     unit: &str,

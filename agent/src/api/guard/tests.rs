@@ -39,7 +39,7 @@ fn listen() -> SocketAddr {
 }
 
 #[derive(Debug)]
-struct Canned;
+pub(in crate::api) struct Canned;
 
 impl Reload for Canned {
     fn reload(&self, trigger: &str) -> Result<ReloadView, Vec<String>> {

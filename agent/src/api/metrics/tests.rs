@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::api::desk::Desk;
+use crate::api::guard::tests::Canned;
 
 pub(super) const SETTINGS: MetricsSettings =
     MetricsSettings { cadvisor_names: false, cpu_budget: 0.02 };
@@ -10,9 +11,24 @@ pub(super) fn scrape(desk: Desk) -> String {
     scrape_with(desk, SETTINGS)
 }
 
-pub(super) fn scrape_with(desk: Desk, metrics: MetricsSettings) -> String {
+fn scrape_with(desk: Desk, metrics: MetricsSettings) -> String {
+    exposition(desk, ApiSettings { metrics, ..open() })
+}
+
+/// With all switched on that an agent may be configured to serve.
+pub(super) fn scrape_everything() -> String {
+    let mut desk = Desk::new();
+    desk.exports = true;
+    let metrics = MetricsSettings { cadvisor_names: true, ..SETTINGS };
+    exposition(desk, ApiSettings { metrics, reload: Some(Arc::new(Canned)), ..open() })
+}
+
+fn open() -> ApiSettings {
+    ApiSettings::open(([127, 0, 0, 1], 9977).into())
+}
+
+fn exposition(desk: Desk, api: ApiSettings) -> String {
     let mut exposition = String::new();
-    let api = ApiSettings { metrics, ..ApiSettings::open(([127, 0, 0, 1], 9977).into()) };
     text::encode(&mut exposition, &registry(desk.shared(), &api)).unwrap();
     exposition
 }
@@ -67,4 +83,21 @@ fn the_plain_format_names_counters_in_full_and_has_no_end_mark() {
     let expected = "# HELP a_b_total Help a_b.\n# TYPE a_b_total counter\n\
         a_b_total{x=\"# EOF\"} 1\n# HELP c C.\n# TYPE c untyped\nc 2\n";
     assert_eq!(plain(open_metrics), expected);
+}
+
+#[test]
+fn the_export_and_reloads_are_told_of_where_there_are_some() {
+    let text = scrape(Desk::new());
+    assert!(!text.contains("plimsoll_export") && !text.contains("plimsoll_config_"), "{text}");
+    let text = scrape_everything();
+    for row in [
+        "plimsoll_export_failing{signal=\"metrics\"} 1.0",
+        "plimsoll_export_dropped_total{signal=\"metrics\",reason=\"full\"} 2.0",
+        "plimsoll_export_dropped_total{signal=\"metrics\",reason=\"refused\"} 0.0",
+        "plimsoll_export_omitted{entity=\"process\"} 50.0",
+        "plimsoll_config_reloads_total{result=\"bad\"} 0.0",
+        "plimsoll_config_reload_success 0.0",
+    ] {
+        assert!(text.lines().any(|line| line == row), "no {row} in:\n{text}");
+    }
 }

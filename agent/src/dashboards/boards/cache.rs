@@ -48,13 +48,15 @@ command=\"get\"}[$__rate_interval]))",
                     "Caches at medium or critical.",
                     "short",
                     &[(r#"sum(plimsoll_cache_pressure{@,level=~"medium|critical"})"#, "caches")],
-                ),
+                )
+                .warn(1.0),
                 stat(
                     "Lost workers",
                     "Threads that ended by a fault.",
                     "short",
                     &[("sum(plimsoll_cache_lost_workers{@})", "workers")],
-                ),
+                )
+                .bad(1.0),
             ],
         ),
         (
@@ -82,7 +84,7 @@ command=\"get\"}[$__rate_interval]))",
                 lines(
                     "Evicted, expired, refused",
                     "Items per second.",
-                    "ops",
+                    "cps",
                     &[
                         (
                             "sum(rate(memcached_items_evicted_total{@}[$__rate_interval]))",
@@ -157,15 +159,30 @@ asked for.",
                 ),
                 lines(
                     "Segments",
-                    "In use, and taken per second.",
+                    "In use.",
                     "short",
+                    &[("plimsoll_cache_segments{@}", "{{instance}}")],
+                ),
+                lines(
+                    "Segments taken",
+                    "And sparse ones merged, per second.",
+                    "cps",
                     &[
-                        ("plimsoll_cache_segments{@}", "in use {{instance}}"),
                         (
                             "rate(plimsoll_cache_segments_taken_total{@}[$__rate_interval])",
                             "taken {{instance}}",
                         ),
+                        (
+                            "rate(plimsoll_cache_compactions_total{@}[$__rate_interval])",
+                            "merged {{instance}}",
+                        ),
                     ],
+                ),
+                lines(
+                    "Headroom",
+                    "What is left below the nearest bound above the cache.",
+                    "bytes",
+                    &[("plimsoll_cache_headroom_bytes{@}", "{{instance}}")],
                 ),
             ],
         ),

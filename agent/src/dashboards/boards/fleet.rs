@@ -23,31 +23,36 @@ pub(super) static FLEET: Board = Board {
                     "Targets whose end is minutes away.",
                     "short",
                     &[(r#"sum(plimsoll_targets{@,state="oom_imminent"})"#, "imminent")],
-                ),
+                )
+                .bad(1.0),
                 stat(
                     "Foretold to run out",
                     "Targets whose end is foretold.",
                     "short",
                     &[(r#"sum(plimsoll_targets{@,state="oom_predicted"})"#, "predicted")],
-                ),
+                )
+                .warn(1.0),
                 stat(
                     "Suspected",
                     "Targets that seem to leak.",
                     "short",
                     &[(r#"sum(plimsoll_targets{@,state="leak_suspected"})"#, "suspected")],
-                ),
+                )
+                .warn(1.0),
                 stat(
                     "OOM kills",
                     "Kills within the range shown.",
                     "short",
                     &[("sum(increase(plimsoll_oom_kills_seen_total{@}[$__range]))", "kills")],
-                ),
+                )
+                .bad(0.5),
                 stat(
-                    "Nodes under pressure",
-                    "Scopes at medium or critical.",
+                    "Under pressure",
+                    "Nodes and cgroups whose memory is short: medium or critical.",
                     "short",
                     &[("count(plimsoll_pressure_level{@} >= 2) or vector(0)", "scopes")],
-                ),
+                )
+                .warn(1.0),
             ],
         ),
         (
@@ -62,7 +67,8 @@ pub(super) static FLEET: Board = Board {
 plimsoll_node_mem_total_bytes{@}",
                         "{{instance}}",
                     )],
-                ),
+                )
+                .bad(0.95),
                 lines(
                     "Waiting for memory",
                     "Share of time in which some task waited for memory.",
@@ -86,7 +92,7 @@ state=~\"leak_suspected|oom_.*\"})",
                 lines(
                     "OOM kills",
                     "Kills per second.",
-                    "short",
+                    "cps",
                     &[("rate(plimsoll_oom_kills_seen_total{@}[$__rate_interval])", "{{instance}}")],
                 ),
             ],

@@ -1,6 +1,6 @@
 //! One node: its memory, its largest cgroups, the pressure signal, and what the agent sees.
 
-use super::{Board, lines, stat, table};
+use super::{Board, LEVELS, lines, stat, table};
 
 pub(super) static NODE: Board = Board {
     uid: "plimsoll-node",
@@ -36,7 +36,8 @@ agent can see.",
                     "Alerts of the agent that stand.",
                     "short",
                     &[("sum(plimsoll_alerts_firing{@})", "alerts")],
-                ),
+                )
+                .warn(1.0),
                 stat(
                     "Processes",
                     "Processes that are watched.",
@@ -97,7 +98,7 @@ plimsoll_node_swap_free_bytes{@}",
                     &[(
                         "topk(10, plimsoll_cgroup_working_set_bytes{@,\
 cgroup=~\"$cgroup\"})",
-                        "{{cgroup}}",
+                        "{{cgroup}} {{instance}}",
                     )],
                 ),
                 lines(
@@ -108,7 +109,7 @@ cgroup=~\"$cgroup\"})",
                         "topk(10, plimsoll_cgroup_working_set_bytes{@,\
 cgroup=~\"$cgroup\"} / \
 plimsoll_cgroup_limit_bytes{@,cgroup=~\"$cgroup\"})",
-                        "{{cgroup}}",
+                        "{{cgroup}} {{instance}}",
                     )],
                 ),
                 lines(
@@ -125,11 +126,11 @@ plimsoll_cgroup_limit_bytes{@,cgroup=~\"$cgroup\"})",
                 lines(
                     "Kills by cgroup",
                     "Processes killed per second.",
-                    "short",
+                    "cps",
                     &[(
                         "topk(10, rate(plimsoll_cgroup_oom_kills_total{@,\
 cgroup=~\"$cgroup\"}[$__rate_interval]))",
-                        "{{cgroup}}",
+                        "{{cgroup}} {{instance}}",
                     )],
                 ),
             ],
@@ -139,16 +140,18 @@ cgroup=~\"$cgroup\"}[$__rate_interval]))",
             &[
                 lines(
                     "Level",
-                    "0 none, 1 low, 2 medium, 3 critical.",
+                    "How short memory is.",
                     "short",
-                    &[("plimsoll_pressure_level{@}", "{{scope}}")],
-                ),
+                    &[("plimsoll_pressure_level{@}", "{{scope}} {{instance}}")],
+                )
+                .words(LEVELS),
                 lines(
                     "Headroom",
                     "What is left below the limit that reclaim cannot free.",
                     "bytes",
-                    &[("plimsoll_pressure_headroom_bytes{@}", "{{scope}}")],
-                ),
+                    &[("plimsoll_pressure_headroom_bytes{@}", "{{scope}} {{instance}}")],
+                )
+                .signed(),
                 lines(
                     "Wanted and to be had",
                     "Bytes wanted back, and what subscribers say they could free.",
@@ -183,8 +186,8 @@ seen by the headroom.",
                 ),
                 lines(
                     "Answers",
-                    "Asks, and those not answered in time.",
-                    "short",
+                    "Asks, and those not answered in time, per second.",
+                    "cps",
                     &[
                         ("sum(rate(plimsoll_pressure_asks_total{@}[$__rate_interval]))", "asks"),
                         ("sum(rate(plimsoll_pressure_late_total{@}[$__rate_interval]))", "late"),
@@ -202,10 +205,11 @@ seen by the headroom.",
             "What the agent sees",
             &[table(
                 "Sources",
-                "1: it sees everything it should; /readyz?verbose says why not.",
+                "Whether the agent sees everything it should; /readyz?verbose says why not.",
                 "short",
                 &[("plimsoll_source_up{@}", "")],
-            )],
+            )
+            .words(&[("0", "not all"), ("1", "all")])],
         ),
     ],
 };

@@ -20,7 +20,7 @@ verdict and forecast.",
                     &[(
                         "topk(20, plimsoll_workload_used_bytes{@,\
 workload=~\"$workload\"})",
-                        "{{workload}}",
+                        "{{workload}} {{instance}}",
                     )],
                 ),
                 lines(
@@ -30,16 +30,17 @@ workload=~\"$workload\"})",
                     &[(
                         "topk(20, plimsoll_workload_growth_bytes_per_second{@,\
 workload=~\"$workload\"})",
-                        "{{workload}}",
+                        "{{workload}} {{instance}}",
                     )],
-                ),
+                )
+                .signed(),
                 lines(
                     "Its largest processes",
                     "Resident memory.",
                     "bytes",
                     &[(
                         r#"topk(10, plimsoll_process_rss_bytes{@,workload=~"$workload"})"#,
-                        "{{comm}} {{target}}",
+                        "{{comm}} {{target}} {{instance}}",
                     )],
                 ),
                 lines(
@@ -50,7 +51,7 @@ workload=~\"$workload\"})",
                         "topk(10, plimsoll_workload_used_bytes{@,\
 workload=~\"$workload\"} / on (job, instance) group_left \
 plimsoll_node_mem_total_bytes{@})",
-                        "{{workload}}",
+                        "{{workload}} {{instance}}",
                     )],
                 ),
             ],
@@ -64,7 +65,7 @@ plimsoll_node_mem_total_bytes{@})",
                     "s",
                     &[(
                         r#"plimsoll_target_time_to_limit_seconds{@,workload=~"$workload"}"#,
-                        "{{target}} {{quantile}}",
+                        "{{target}} {{quantile}} {{instance}}",
                     )],
                 ),
                 lines(
@@ -73,7 +74,7 @@ plimsoll_node_mem_total_bytes{@})",
                     "percentunit",
                     &[(
                         r#"plimsoll_target_confidence_ratio{@,workload=~"$workload"}"#,
-                        "{{target}}",
+                        "{{target}} {{instance}}",
                     )],
                 ),
                 table(
@@ -104,7 +105,7 @@ is, and where it goes.",
                     "bytes",
                     &[(
                         r#"topk(20, plimsoll_process_rss_bytes{@,target=~"$target"})"#,
-                        "{{comm}} {{target}}",
+                        "{{comm}} {{target}} {{instance}}",
                     )],
                 ),
                 lines(
@@ -125,16 +126,17 @@ is, and where it goes.",
                     &[(
                         "topk(10, deriv(plimsoll_process_anon_bytes{@,\
 target=~\"$target\"}[10m]))",
-                        "{{comm}} {{target}}",
+                        "{{comm}} {{target}} {{instance}}",
                     )],
-                ),
+                )
+                .signed(),
                 lines(
                     "Threads",
                     "The 10 with the most.",
                     "short",
                     &[(
                         r#"topk(10, plimsoll_process_threads{@,target=~"$target"})"#,
-                        "{{comm}} {{target}}",
+                        "{{comm}} {{target}} {{instance}}",
                     )],
                 ),
             ],
@@ -149,12 +151,12 @@ target=~\"$target\"}[10m]))",
                     &[
                         (
                             r#"plimsoll_target_used_bytes{@,kind="process",target=~"$target"}"#,
-                            "used {{target}}",
+                            "used {{target}} {{instance}}",
                         ),
                         (
                             "plimsoll_target_limit_bytes{@,kind=\"process\",\
 target=~\"$target\"}",
-                            "limit {{target}}",
+                            "limit {{target}} {{instance}}",
                         ),
                     ],
                 ),
@@ -165,9 +167,10 @@ target=~\"$target\"}",
                     &[(
                         "plimsoll_target_growth_bytes_per_second{@,kind=\"process\",\
 target=~\"$target\"}",
-                        "{{target}}",
+                        "{{target}} {{instance}}",
                     )],
-                ),
+                )
+                .signed(),
                 lines(
                     "Time to the limit",
                     "The forecast: 0.1 is the early end, 0.9 the late one.",
@@ -175,7 +178,7 @@ target=~\"$target\"}",
                     &[(
                         "plimsoll_target_time_to_limit_seconds{@,kind=\"process\",\
 target=~\"$target\"}",
-                        "{{target}} {{quantile}}",
+                        "{{target}} {{quantile}} {{instance}}",
                     )],
                 ),
                 table(
@@ -193,7 +196,7 @@ inside.",
                 lines(
                     "Taken",
                     "Heap reports per second, by level.",
-                    "short",
+                    "cps",
                     &[(
                         "sum by (level) (rate(plimsoll_heap_reports_total{\
 @}[$__rate_interval]))",
@@ -243,11 +246,12 @@ pub(super) static INCIDENT: Board = Board {
                     "Kills of which no incident could be made.",
                     "short",
                     &[("sum(increase(plimsoll_incidents_dropped_total{@}[$__range]))", "dropped")],
-                ),
+                )
+                .bad(0.5),
                 lines(
                     "Kills and incidents",
                     "Per second.",
-                    "short",
+                    "cps",
                     &[
                         ("sum(rate(plimsoll_oom_kills_seen_total{@}[$__rate_interval]))", "kills"),
                         ("sum(rate(plimsoll_incidents_total{@}[$__rate_interval]))", "incidents"),
@@ -298,7 +302,7 @@ or plimsoll_incident_victims{@,incident=~\"$incident\"} * 0",
                     &[(
                         "topk(10, plimsoll_cgroup_working_set_bytes{@} and on (job, \
 instance, cgroup) plimsoll_cgroup_oom_kills_total{@} > 0)",
-                        "{{cgroup}}",
+                        "{{cgroup}} {{instance}}",
                     )],
                 ),
                 lines(
