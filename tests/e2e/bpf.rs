@@ -58,11 +58,17 @@ fn killed(agent: &Agent, cgroup: &Cgroup) -> (Value, u32, u64) {
         let is_known = row.status == 200 && row.json()["cgroup"] == cgroup.path();
         if is_known { Ok(()) } else { Err(row.body) }
     });
+    let path = cgroup.path();
+    wait_for("its counter was read before it rises", SOON, || {
+        let rows = agent.json("/api/v1/cgroups");
+        let row = rows.as_array().expect("a list").iter().find(|row| row["path"] == path);
+        let is_read = row.is_some_and(|row| row["events"]["oom_kill"].is_u64());
+        if is_read { Ok(()) } else { Err(rows.to_string()) }
+    });
     std::fs::write(&gate, "").expect("room");
     wait_for("the kernel kills it", SOON, || {
         if victim.ended() { Ok(()) } else { Err("it lives".to_owned()) }
     });
-    let path = cgroup.path();
     let incident = wait_for("the incident is on record", SOON, || {
         let list = agent.json("/api/v1/incidents");
         let own = list.as_array().expect("a list").iter().find(|one| one["cgroup"] == path);
