@@ -191,7 +191,9 @@ fn nobody_has_a_process_touched_over_http_without_level_and_token() {
     let scratch = tempfile::tempdir().expect("a directory");
     let token = scratch.path().join("token");
     std::fs::write(&token, format!("{TOKEN}\n")).expect("it is written");
-    let config = format!("level_max = 1\nhttp_level_max = 1\ntoken_file = {token:?}");
+    // A debug build on a busy machine walks slowly; how long it may pause is not asked here.
+    let config =
+        format!("level_max = 1\nhttp_level_max = 1\nmax_pause = \"10s\"\ntoken_file = {token:?}");
     let open = agent_with(scratch.path(), &config);
     assert_eq!(ask(&open, pid, 1, None).0, 401);
     assert_eq!(ask(&open, pid, 1, Some("e2e-0123456789abcdeg")).0, 401);
