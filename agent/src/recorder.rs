@@ -12,7 +12,7 @@
 //!
 //! # Bounds
 //! [`PINS_MAX`] targets of [`ring::POINTS_MAX`] readings of 32 bytes (2 MiB beside the history's
-//! budget, as rings fill), 64 things said and 4 pieces of evidence each; [`DEAD_MAX`] ended
+//! budget, as rings fill), 64 things said and 4 pieces of evidence each; twice [`DEAD_MAX`] ended
 //! processes of about 200 bytes; [`SIGNALS_MAX`] pressure signals. On disk `recorder.incidents_max`
 //! incidents in `recorder.disk_budget`, the oldest deleted first; one incident has at most 1 MiB.
 

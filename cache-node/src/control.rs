@@ -11,6 +11,7 @@
 //! and return. It never looks at the resident size, exits nothing and writes no files.
 
 pub mod agent;
+mod asks;
 mod budget;
 mod ladder;
 mod policy;

@@ -1,28 +1,15 @@
 //! A memory cgroup of the test's own, on whichever version this machine mounts.
 
+pub use plimsoll_loop::arena::Version;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    V1,
-    V2,
-}
-
 /// Where a memory cgroup can be made. None if nowhere.
 #[must_use]
 pub fn cgroup_version() -> Option<(Version, &'static Path)> {
-    let v1 = Path::new("/sys/fs/cgroup/memory");
-    let v2 = Path::new("/sys/fs/cgroup");
-    if v1.join("memory.usage_in_bytes").exists() {
-        Some((Version::V1, v1))
-    } else if v2.join("cgroup.controllers").exists() {
-        Some((Version::V2, v2))
-    } else {
-        None
-    }
+    Version::mounted()
 }
 
 #[derive(Debug)]
@@ -80,22 +67,13 @@ impl Cgroup {
     /// What it holds now. Units: bytes.
     #[must_use]
     pub fn usage(&self) -> Option<u64> {
-        let file = match self.version {
-            Version::V1 => "memory.usage_in_bytes",
-            Version::V2 => "memory.current",
-        };
-        fs::read_to_string(self.dir.join(file)).ok()?.trim().parse().ok()
+        self.version.usage(&self.dir)
     }
 
     /// Kills for want of memory in it, as the kernel counts them.
     #[must_use]
     pub fn oom_kills(&self) -> Option<u64> {
-        let file = match self.version {
-            Version::V1 => "memory.oom_control",
-            Version::V2 => "memory.events",
-        };
-        let text = fs::read_to_string(self.dir.join(file)).ok()?;
-        text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.parse().ok()
+        self.version.oom_kills(&self.dir)
     }
 
     #[must_use]

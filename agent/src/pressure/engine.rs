@@ -223,7 +223,7 @@ impl Engine {
         let parts = self.parts(&inside, &standing, now);
         let mut said = Vec::new();
         for (id, part) in inside.into_iter().zip(parts) {
-            if let Some(asked) = self.word_for(id, scope, &standing, part, now) {
+            if let Some(asked) = self.word_for(id, scope, &standing, part) {
                 said.extend(self.say(id, scope, &standing, asked, now));
             }
         }
@@ -254,7 +254,6 @@ impl Engine {
         scope: &Scope,
         standing: &Standing,
         part: Bytes,
-        now: Stamp,
     ) -> Option<Bytes> {
         if part > Bytes::ZERO {
             return Some(part);
@@ -264,9 +263,9 @@ impl Engine {
             _ if level == told => None,
             // What is asked for stands; that it is less urgent now is said with the next word.
             Some(_) if level < told => None,
-            // The same ask, more urgent: what is left of it, as the word counts from now on.
-            Some(ask) => Some(remaining(ask, &standing.strain, now)),
-            None => Some(Bytes::ZERO),
+            // Nor is it asked for again because it is more urgent: it may be given already, and the
+            // answer be under way. See `Ledger::hurry`.
+            _ => Some(Bytes::ZERO),
         }
     }
 
@@ -316,6 +315,8 @@ impl Engine {
             }
             self.totals.asked_bytes = self.totals.asked_bytes.saturating_add(asked.0);
             self.tell_news(News::Asked(record.clone()));
+        } else {
+            self.ledger.hurry(id, scope, now.plus(demand.deadline));
         }
         self.records.push(record);
         (!self.dry_run).then(|| Say { to: id, word: standing.word(scope, asked) })
@@ -454,12 +455,6 @@ impl Standing {
         reading.cause.clone_into(&mut self.cause);
         self.read_at = now;
     }
-}
-
-/// What of an ask has not shown in the headroom yet.
-fn remaining(ask: &Ask, strain: &Strain, now: Stamp) -> Bytes {
-    let grown = Bytes((strain.slope * now.since(ask.at).as_secs_f64()) as u64);
-    ask.bytes - (strain.headroom + grown - ask.headroom)
 }
 
 #[cfg(test)]

@@ -83,6 +83,14 @@ impl Ledger {
         self.open.iter_mut().find(|ask| ask.of == id)
     }
 
+    /// What is asked of a subscriber in a scope became more urgent, and it was told so: the ask is as
+    /// it was, due at `until` if that is sooner.
+    pub fn hurry(&mut self, id: SubscriberId, scope: &Scope, until: Stamp) {
+        if let Some(ask) = self.of_mut(id).filter(|ask| ask.scope == *scope) {
+            ask.until = ask.until.min(until);
+        }
+    }
+
     /// What is still under way from a subscriber: asked and not answered yet.
     #[must_use]
     pub fn under_way(&self, id: SubscriberId) -> Bytes {
@@ -263,6 +271,17 @@ mod tests {
         let mut dry = asked(None);
         assert_eq!(ends(&mut dry, 2_000), [End::DryRun]);
         assert!(dry.is_empty());
+    }
+
+    #[test]
+    fn an_ask_that_became_more_urgent_is_the_same_and_due_sooner() {
+        let mut ledger = asked(Some(7));
+        ledger.hurry(ONE, &Scope::Node, Stamp(900));
+        ledger.hurry(ONE, &Scope::Node, Stamp(5_000));
+        ledger.hurry(ONE, &Scope::try_from("cgroup:/a".to_owned()).unwrap(), Stamp(100));
+        assert_eq!(ledger.under_way(ONE), Bytes::mib(300));
+        assert!(ledger.expire(Stamp(1_399)).is_empty());
+        assert_eq!(ledger.expire(Stamp(1_400))[0].1, End::Late);
     }
 
     #[test]

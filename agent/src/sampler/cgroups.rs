@@ -25,6 +25,9 @@ pub struct Cgroup {
     pub parts_at: Stamp,
     pub details: Option<Box<Details>>,
     pub details_at: Option<Stamp>,
+    /// Of its counter of kills, how many were told of: the details may be read between a kill and
+    /// the look at who was killed. None: it was not read yet.
+    pub kills_told: Option<u64>,
     /// Usage changed since the details were read.
     pub details_stale: bool,
     pub processes: usize,
@@ -105,6 +108,7 @@ impl Cgroups {
             parts_at: now,
             details: None,
             details_at: None,
+            kills_told: None,
             details_stale: true,
             processes: 0,
             standing: Standing::default(),

@@ -35,6 +35,12 @@ pub fn logged(state: &mut State, kill: &oom::OomKill, now: Stamp) {
             (cgroup.details_at, cgroup.parts_at) = (None, Stamp(i64::MIN));
         }
     }
+    let own = kill.memcg.as_deref().filter(|_| !kill.before_start);
+    let own = own.and_then(|path| state.cgroups.find(path));
+    if let Some(cgroup) = own.and_then(|at| state.cgroups.get_mut(at)) {
+        // The counter that may tell of it later tells nothing new.
+        cgroup.kills_told = cgroup.kills_told.map(|told| told.saturating_add(1));
+    }
     let memory = [kill.anon_rss, kill.file_rss, kill.shmem_rss];
     let victim = state.processes.by_pid(kill.victim_pid);
     let workload = victim.and_then(|p| p.facts.workload).and_then(|at| state.workloads.get(at));
@@ -140,7 +146,7 @@ fn counted_in_cgroups(state: &mut State, now: Stamp) -> Vec<(Arc<str>, u64)> {
         let Ok(details) = read_details(&layout, &path) else { continue };
         let Some(cgroup) = state.cgroups.get_mut(index) else { continue };
         let after = kills_here(&details);
-        let before = cgroup.details.as_deref().map_or(after, kills_here);
+        let before = cgroup.kills_told.replace(after).unwrap_or(after);
         if after > before {
             risen.push((path, after - before));
         }
@@ -151,7 +157,7 @@ fn counted_in_cgroups(state: &mut State, now: Stamp) -> Vec<(Arc<str>, u64)> {
 }
 
 /// Victims that were in this very cgroup.
-fn kills_here(details: &Details) -> u64 {
+pub(super) fn kills_here(details: &Details) -> u64 {
     let events = details.events_local.as_ref().unwrap_or(&details.events);
     events.get("oom_kill").copied().unwrap_or(0)
 }

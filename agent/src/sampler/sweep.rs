@@ -9,7 +9,7 @@ use super::processes::{Particulars, Process, Reading};
 use super::schedule::Change;
 use super::state::State;
 use super::wheel::{Due, Tick};
-use super::{ending, judging, pressing};
+use super::{ending, judging, kills, pressing};
 use crate::clock::Stamp;
 use crate::history::Split;
 use crate::sources::cgroup::{self, read_details, read_usage_at};
@@ -278,7 +278,10 @@ fn visit_cgroup(
     cgroup.details_stale |= split != before;
     if self::details_due(cgroup, now) {
         match read_details(&layout, &cgroup.path) {
-            Ok(details) => cgroup.details = Some(Box::new(details)),
+            Ok(details) => {
+                cgroup.kills_told.get_or_insert(kills::kills_here(&details));
+                cgroup.details = Some(Box::new(details));
+            }
             Err(ReadError::Gone) => {}
             Err(_) => state.counters.failed("cgroup"),
         }

@@ -17,7 +17,7 @@ pub mod mountinfo;
 mod notices;
 pub mod stat;
 #[cfg(test)]
-mod testbed;
+pub(crate) mod testbed;
 pub mod v1;
 pub mod v2;
 mod walk;

@@ -98,6 +98,7 @@ pub fn start(
         ladder: Ladder::default(),
         policy: Policy::new(budget.limit_bytes),
         told: None,
+        given_total: 0,
     };
     desk.shared.lock().figures.asked_bytes = budget.limit_bytes;
     desk.shared.lock().figures.limit_bytes = budget.limit_bytes;
@@ -126,8 +127,8 @@ impl Control {
         Ok(())
     }
 
-    /// Another source of pressure speaks. To be called when its word changes: the bytes count from
-    /// then on, and are owed anew when it is repeated.
+    /// Another source of pressure speaks. To be called when its word changes: what it wants replaces
+    /// what it wanted before.
     pub fn signal(&self, signal: Signal) {
         self.desk.shared.lock().signal = Some(signal);
         self.desk.called.notify_one();
@@ -171,6 +172,7 @@ struct Worker {
     policy: Policy,
     /// What the store was told last.
     told: Option<(Bytes, Admission)>,
+    given_total: Bytes,
 }
 
 /// What one round of giving back came to.
@@ -209,7 +211,7 @@ impl Worker {
             self.policy.ask(bytes);
         }
         if let Some(signal) = signal {
-            self.policy.hear(now, signal);
+            self.policy.hear(now, signal.at(self.given_total));
         }
         let reading = self.own.read();
         let used = self.store.used_bytes();
@@ -221,6 +223,7 @@ impl Worker {
         self.tell(&plan);
         let given = self.give_back(plan.target_bytes);
         self.policy.acknowledge(given.bytes);
+        self.given_total += given.bytes;
         // To merge segments takes one first. Where there is none left, whoever touches new memory
         // calls the kernel's killer, and calls it again while its victim is still going away.
         let has_more_to_tidy = !given.more && level < Level::Critical && self.tidy();
@@ -234,7 +237,7 @@ impl Worker {
         figures.used_bytes = self.store.used_bytes();
         figures.bound_bytes = tightest.map(|room| room.limit_bytes.0);
         figures.headroom_bytes = tightest.map(|room| room.headroom().0);
-        figures.given_back_total += given.bytes;
+        figures.given_back_total = self.given_total;
         let went_up_from_calm = before == Level::None && level != Level::None;
         figures.given_back_now = if went_up_from_calm { 0 } else { figures.given_back_now };
         figures.given_back_now += given.bytes;
@@ -363,7 +366,7 @@ mod tests {
     fn an_outside_word_is_heard() {
         let (control, _store) = control(64, 256);
         let deadline = Duration::from_secs(9);
-        control.signal(Signal { level: Level::Critical, reclaim_bytes: 0, deadline });
+        control.signal(Signal { level: Level::Critical, deadline, ..Signal::default() });
         let deadline = Instant::now() + Duration::from_secs(10);
         while control.level() != Level::Critical {
             assert!(Instant::now() < deadline, "{:?}", control.figures());

@@ -28,6 +28,41 @@ impl Version {
             Self::V2 => "v2",
         }
     }
+
+    /// Which is mounted, and where. None: no memory cgroup can be made.
+    #[must_use]
+    pub fn mounted() -> Option<(Self, &'static Path)> {
+        let v1 = Path::new("/sys/fs/cgroup/memory");
+        let v2 = Path::new("/sys/fs/cgroup");
+        if v1.join("memory.usage_in_bytes").exists() {
+            Some((Self::V1, v1))
+        } else if v2.join("cgroup.controllers").exists() {
+            Some((Self::V2, v2))
+        } else {
+            None
+        }
+    }
+
+    /// What the cgroup in `dir` holds now. Units: bytes.
+    #[must_use]
+    pub fn usage(self, dir: &Path) -> Option<u64> {
+        let file = match self {
+            Self::V1 => "memory.usage_in_bytes",
+            Self::V2 => "memory.current",
+        };
+        fs::read_to_string(dir.join(file)).ok()?.trim().parse().ok()
+    }
+
+    /// Kills for want of memory in it, as the kernel counts them.
+    #[must_use]
+    pub fn oom_kills(self, dir: &Path) -> Option<u64> {
+        let file = match self {
+            Self::V1 => "memory.oom_control",
+            Self::V2 => "memory.events",
+        };
+        let text = fs::read_to_string(dir.join(file)).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.parse().ok()
+    }
 }
 
 /// Where cgroups are made.
@@ -45,15 +80,8 @@ impl Ground {
     /// # Errors
     /// When no memory cgroup can be made.
     pub fn find(wished: Option<&Path>) -> Result<Self, Fault> {
-        let v1 = Path::new("/sys/fs/cgroup/memory");
-        let v2 = Path::new("/sys/fs/cgroup");
-        let (version, mount) = if v1.join("memory.usage_in_bytes").exists() {
-            (Version::V1, v1)
-        } else if v2.join("cgroup.controllers").exists() {
-            (Version::V2, v2)
-        } else {
-            return Err("no memory cgroup hierarchy is mounted below /sys/fs/cgroup".to_owned());
-        };
+        let (version, mount) = Version::mounted()
+            .ok_or("no memory cgroup hierarchy is mounted below /sys/fs/cgroup")?;
         let root = wished.unwrap_or(mount).to_owned();
         if !root.starts_with(mount) {
             return Err(format!("{} is not below {}", root.display(), mount.display()));
@@ -174,22 +202,13 @@ impl Arena {
     /// What it holds now. Units: bytes.
     #[must_use]
     pub fn usage(&self) -> Option<u64> {
-        let file = match self.version {
-            Version::V1 => "memory.usage_in_bytes",
-            Version::V2 => "memory.current",
-        };
-        fs::read_to_string(self.dir.join(file)).ok()?.trim().parse().ok()
+        self.version.usage(&self.dir)
     }
 
     /// Kills for want of memory in it, as the kernel counts them.
     #[must_use]
     pub fn oom_kills(&self) -> Option<u64> {
-        let file = match self.version {
-            Version::V1 => "memory.oom_control",
-            Version::V2 => "memory.events",
-        };
-        let text = fs::read_to_string(self.dir.join(file)).ok()?;
-        text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.parse().ok()
+        self.version.oom_kills(&self.dir)
     }
 }
 

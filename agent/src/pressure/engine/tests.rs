@@ -133,7 +133,7 @@ fn who_lets_the_deadline_pass_loses_its_part_to_the_others_until_it_answers() {
 }
 
 #[test]
-fn a_rising_level_is_told_to_all_at_once_and_asks_only_for_what_is_left() {
+fn a_rising_level_is_told_to_all_at_once_and_asks_for_nothing_that_was_asked_for() {
     let mut engine = engine();
     joined(&mut engine, 1, "/pod/a", 5);
     joined(&mut engine, 2, "/pod/b", 0);
@@ -142,7 +142,6 @@ fn a_rising_level_is_told_to_all_at_once_and_asks_only_for_what_is_left() {
         said.iter().map(|say| (say.1, say.2)).collect::<Vec<_>>(),
         [(Level::Medium, 5), (Level::Medium, 0)]
     );
-    // Two MiB of the five have come back already.
     let said = read(&mut engine, "/pod", 52, 9_000);
     assert_eq!(said, [], "no news");
     let rising = Reading {
@@ -154,7 +153,45 @@ fn a_rising_level_is_told_to_all_at_once_and_asks_only_for_what_is_left() {
     let says = engine.observe(&scope("/pod"), rising, Stamp(9_100));
     let says: Vec<_> =
         says.iter().map(|say| (say.word.level, say.word.reclaim_bytes.0 >> 20)).collect();
-    assert_eq!(says, [(Level::Critical, 3), (Level::Critical, 0)]);
+    assert_eq!(says, [(Level::Critical, 0), (Level::Critical, 0)]);
+}
+
+#[test]
+fn what_was_given_before_the_level_rose_and_is_not_answered_yet_is_not_asked_for_twice() {
+    let mut engine = engine();
+    let id = joined(&mut engine, 1, "/pod/a", 500);
+    let said = read(&mut engine, "/pod", 50, 0);
+    let (level, asked, seq) = (said[0].1, said[0].2, said[0].3);
+    assert_eq!((level, asked), (Level::Medium, 37));
+    // It gives all of it; before its answer is here another takes more, and the level rises.
+    let said = read(&mut engine, "/pod", 25, 100);
+    assert_eq!((said[0].1, said[0].2), (Level::Critical, 0));
+    engine.answer(id, Seq(seq), &answer(38, 462), Stamp(200));
+    assert_eq!(engine.totals.freed_bytes >> 20, 37);
+    // What critical wants beyond it is asked for now, and in all no more than is needed.
+    let said = read(&mut engine, "/pod", 62, 300);
+    assert_eq!(said[0].1, Level::Critical);
+    let beyond = (engine.totals.asked_bytes >> 20) - 37;
+    assert!((said[0].2..=said[0].2 + 1).contains(&beyond), "whole MiB: {beyond}, {said:?}");
+    assert!((1..=63).contains(&said[0].2), "{said:?}");
+}
+
+#[test]
+fn an_ask_that_became_critical_and_is_not_answered_in_time_is_late_by_the_sooner_deadline() {
+    let mut engine = engine();
+    let id = joined(&mut engine, 1, "/pod/a", 500);
+    read(&mut engine, "/pod", 50, 0);
+    let stalled = Reading {
+        psi_full: Some(30.0),
+        limit: LIMIT,
+        headroom: Bytes::mib(50),
+        ..Reading::default()
+    };
+    assert_eq!(engine.observe(&scope("/pod"), stalled, Stamp(1_000)).len(), 1);
+    engine.tick(Stamp(3_499));
+    assert_eq!(engine.totals.late, 0);
+    engine.tick(Stamp(3_500));
+    assert!(engine.members[&id].late);
 }
 
 #[test]

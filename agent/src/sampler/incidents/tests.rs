@@ -6,6 +6,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::history::{History, HistoryParams, Split};
 use crate::recorder::{Draft, compose};
+use crate::sources::cgroup::testbed::{Tree, V2_CONTROLLERS};
+use crate::sources::cgroup::{Layout, read_details};
 use crate::sources::node::host;
 use crate::sources::oom::{OomParser, kmsg};
 use crate::sources::process::CgroupPaths;
@@ -215,6 +217,45 @@ fn a_victim_that_has_given_up_its_memory_when_its_kill_is_heard_of_is_told_with_
         assert_eq!(incident.foretold.predicted_before_s.map(f64::round), Some(7.0));
         assert_eq!(incident.victims.len(), 1);
     }
+}
+
+#[test]
+fn a_victim_that_was_next_to_nothing_when_last_read_is_known_all_the_same() {
+    let mut state = state();
+    let now = state.clock.now();
+    let target = watched(&mut state, 50, 1_000, "/app", 0);
+    let index = state.processes.index_of(50).unwrap();
+    super::super::discovery::retire(&mut state, index, now);
+    let mut kill = captured(MEMCG_V2, now).remove(0);
+    (kill.victim_pid, kill.start_time) = (50, Some(1_000));
+    let incident = incidents(&mut state, &[kill.clone()], now).remove(0);
+    assert_eq!(incident.victims[0].target, Some(target.to_string()));
+    kill.start_time = Some(2_000);
+    kill.oom_memcg = Some("/elsewhere".into());
+    let incident = incidents(&mut state, &[kill], now).remove(0);
+    assert_eq!(incident.victims[0].target, None, "the kernel says that it was another");
+}
+
+#[test]
+fn a_kill_whose_counter_was_read_before_it_was_missed_is_still_told_of_its_cgroup() {
+    let tree = Tree::new();
+    tree.write("sys/fs/cgroup/cgroup.controllers", V2_CONTROLLERS);
+    tree.write("sys/fs/cgroup/app/memory.stat", "anon 1\n");
+    tree.write("sys/fs/cgroup/app/memory.max", "max\n");
+    tree.write("sys/fs/cgroup/app/memory.events", "oom_kill 3\n");
+    let mut state = state();
+    let now = state.clock.now();
+    let layout = Layout::detect(&tree.roots()).unwrap();
+    let index = state.cgroups.add(&"/app".into(), &mut state.history, now);
+    let details = read_details(&layout, "/app").unwrap();
+    let cgroup = state.cgroups.get_mut(index).unwrap();
+    // Two were told of; the third is in the details that were read since.
+    (cgroup.details, cgroup.kills_told) = (Some(Box::new(details)), Some(2));
+    state.cgroup_layout = Some(layout.into());
+    kills::counted(&mut state, 1, now);
+    let incident = compose(drafts(&mut state).remove(0));
+    assert_eq!(incident.memcg.map(|memcg| memcg.path), Some("/app".to_owned()));
+    assert_eq!(state.cgroups.get(index).unwrap().kills_told, Some(3));
 }
 
 #[test]

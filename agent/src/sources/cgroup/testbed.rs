@@ -9,22 +9,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub(super) const V2_CONTROLLERS: &str = "cpuset cpu io memory hugetlb pids rdma misc\n";
+pub(crate) const V2_CONTROLLERS: &str = "cpuset cpu io memory hugetlb pids rdma misc\n";
 
 /// A made-up `proc` and `sys` that vanish when dropped.
-pub(super) struct Tree(tempfile::TempDir);
+pub(crate) struct Tree(tempfile::TempDir);
 
 impl Tree {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    pub(super) fn roots(&self) -> Roots {
+    pub(crate) fn roots(&self) -> Roots {
         Roots { proc: self.0.path().join("proc"), sys: self.0.path().join("sys") }
     }
 
     /// Writes a file and makes the directories above it.
-    pub(super) fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.0.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();

@@ -162,7 +162,8 @@ fn an_outside_word_is_owed_once_however_long_it_stands() {
     let mut world = World::new(4096 * MIB, 2048 * MIB);
     world.run(20, 4096 * MIB);
     let deadline = Duration::from_secs(5);
-    let signal = Signal { level: Level::Medium, reclaim_bytes: 300 * MIB, deadline };
+    let reclaim_bytes = 300 * MIB;
+    let signal = Signal { level: Level::Medium, reclaim_bytes, deadline, ..Signal::default() };
     world.policy.hear(world.now, signal);
     world.run(4, 0);
     assert_eq!(world.returned, 300 * MIB);

@@ -54,31 +54,8 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// Compiles `source` of `tests/programs` with `flags`. None, and said, where there is no compiler.
-#[expect(clippy::print_stdout, reason = "a test that cannot run says why")]
 pub fn compiled(source: &str, flags: &[&str]) -> Option<(tempfile::TempDir, PathBuf)> {
-    let compiler = match source.rsplit('.').next() {
-        Some("c") => "gcc",
-        Some("cpp") => "g++",
-        _ => "rustc",
-    };
-    let dir = tempfile::tempdir().expect("a program of these tests compiles and runs");
-    let program = dir.path().join("program");
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(source);
-    let mut command = Command::new(compiler);
-    command.arg(path).arg("-o").arg(&program).args(flags);
-    if compiler != "rustc" {
-        command.args(["-O1", "-g0", "-pthread"]);
-    }
-    let output = match command.output() {
-        Ok(output) => output,
-        Err(error) => {
-            assert!(std::env::var_os("CI").is_none(), "{compiler}: {error}");
-            println!("skipped: {compiler}: {error}");
-            return None;
-        }
-    };
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Some((dir, program))
+    crate::compiled::compiled(source, flags, &["-O1", "-g0", "-pthread"])
 }
 
 /// Compiles and starts, and waits until the program is ready.

@@ -1,7 +1,6 @@
 //! Compiles the programs of `tests/programs` that leak while they work, runs them, takes reports.
 
 use std::io::{BufRead, BufReader, Lines};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -72,28 +71,8 @@ fn started_with(
         println!("skipped: lacks {lacks}");
         return None;
     }
-    let compiler = match source.rsplit('.').next() {
-        Some("c") => "gcc",
-        Some("cpp") => "g++",
-        _ => "rustc",
-    };
-    let dir = tempfile::tempdir().expect("a folder");
-    let program = dir.path().join("leaky");
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(source);
-    let mut command = Command::new(compiler);
-    command.arg(path).arg("-o").arg(&program).args(flags);
-    if compiler != "rustc" {
-        command.args(["-O2", "-fomit-frame-pointer", "-pthread"]);
-    }
-    let output = match command.output() {
-        Ok(output) => output,
-        Err(error) => {
-            assert!(std::env::var_os("CI").is_none(), "{compiler}: {error}");
-            println!("skipped: {compiler}: {error}");
-            return None;
-        }
-    };
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let c_flags = ["-O2", "-fomit-frame-pointer", "-pthread"];
+    let (dir, program) = crate::compiled::compiled(source, flags, &c_flags)?;
     let mut command = Command::new(program);
     command.envs(environment.iter().copied());
     let child = command.args(arguments).stdout(Stdio::piped()).spawn();
