@@ -1,5 +1,7 @@
 //! `/metrics` as Prometheus meets it.
 
+mod reference;
+
 use plimsoll_tests::{Agent, Load, skipped, wait_for};
 use std::collections::BTreeMap;
 use std::io::Write as _;

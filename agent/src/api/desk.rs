@@ -29,6 +29,7 @@ pub(super) struct Desk {
     /// Verdicts in trouble beside the two canned ones.
     pub(super) more_verdicts: usize,
     pub(super) silences: Mutex<Silences>,
+    pub(super) export: ExportView,
     ring: Mutex<Vec<Event>>,
     sender: broadcast::Sender<Event>,
 }
@@ -42,6 +43,7 @@ impl Desk {
             publishes_on_subscribe: false,
             more_verdicts: 0,
             silences: Mutex::default(),
+            export: ExportView::default(),
             ring: Mutex::default(),
             sender,
         }
@@ -134,6 +136,9 @@ fn refused() -> ReportSummary {
 }
 
 impl Watch for Desk {
+    fn export(&self) -> ExportView {
+        self.export.clone()
+    }
     fn node(&self) -> NodeView {
         assert!(!self.panics, "the desk was told to panic");
         NodeView {
