@@ -9,7 +9,6 @@
 
 mod events;
 pub mod guard;
-mod host;
 mod incidents;
 mod metrics;
 mod openapi;
@@ -19,9 +18,7 @@ mod problem;
 mod query;
 mod reload;
 mod reports;
-mod serve;
 mod silences;
-mod stall;
 mod v1;
 
 #[cfg(test)]
@@ -29,11 +26,10 @@ mod desk;
 #[cfg(test)]
 mod tests;
 
-pub use guard::{Guard, RuleFaults, Rules, Scope};
+pub use guard::{Guard, RuleFaults, Rules, Scope, serve};
 pub use metrics::MetricsSettings;
 pub use openapi::openapi;
 pub use reload::Reload;
-pub use serve::serve;
 
 use crate::view::Watch;
 use axum::error_handling::HandleErrorLayer;
@@ -159,7 +155,7 @@ pub fn router(watch: Arc<dyn Watch>, settings: ApiSettings) -> Router {
     let router = Router::from(documented()).merge(page::assets()).with_state(shared);
     bounded(router)
         .layer(from_fn_with_state(Arc::clone(&settings.guard), guard::pass))
-        .layer(from_fn_with_state(settings.guard, host::check))
+        .layer(from_fn_with_state(settings.guard, guard::check))
         .layer(from_fn(problem::render))
         .layer(always(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))

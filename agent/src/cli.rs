@@ -237,4 +237,6 @@ fn complain(failure: &Failure, err: &mut dyn Write) -> Exit {
 }
 
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ pub mod lists;
 mod live;
 mod load;
 mod otel;
+mod page;
 mod print;
 mod problem;
 mod routing;
@@ -20,6 +21,7 @@ mod values;
 pub use export::{ExportConfig, ExportProfile, ExportProtocol, Temporality};
 pub use live::{adopt, changed};
 pub use load::{DEFAULT_FILE, Effective, Origin, Request, from_text, load};
+pub use page::reference_page;
 pub use print::{effective_toml, reference_toml};
 pub use problem::{Place, Problem, Problems};
 pub use routing::{

@@ -2,9 +2,10 @@
 //! nothing but, by `POST /snapshot`, the file of `-e`.
 //!
 //! One thread with a runtime of its own, so that no scrape holds up a client of the cache. That its
-//! address is taken is said and does not keep the cache from serving.
+//! address is taken is said and does not keep the cache from serving; that strangers could come in
+//! does. [`gate`] says who may ask for what.
 
-mod connections;
+mod gate;
 mod metrics;
 mod probes;
 mod sheet;
@@ -16,16 +17,26 @@ use crate::serve::Roster;
 use crate::settings::Settings;
 use crate::snapshot::{Asked, Live};
 use crate::store::Store;
-use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
+pub use gate::Closed;
+use gate::Gate;
+use plimsoll_guard::{Caller, Server};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+
+/// Connections open at once; more wait in the kernel's backlog. Each has one request under way.
+const CONNECTIONS_MAX: usize = 32;
+/// A connection does not live longer, whether its client reads or not.
+const LIFE_MAX: Duration = Duration::from_secs(300);
 
 const INDEX: &str = "\
 plimsoll-cache: a memcached-compatible cache that gives memory back when it is told to.
@@ -58,34 +69,45 @@ pub struct Admin {
 }
 
 /// Listens on `address` and answers. None if it cannot; the log says why.
-#[must_use]
-pub fn start(address: SocketAddr, desk: Desk) -> Option<Admin> {
-    match try_start(address, desk) {
+///
+/// # Errors
+/// When the settings would let strangers in, or name a file that is bad.
+pub fn start(address: SocketAddr, desk: Desk) -> Result<Option<Admin>, Closed> {
+    let settings = &desk.settings;
+    let gate = Gate::open(settings.admin_named.clone(), address, settings.admin_insecure)?;
+    match try_start(address, desk, Arc::new(gate)) {
         Ok(admin) => {
             tracing::info!(address = %admin.address, "admin: /metrics, /healthz, /readyz");
-            Some(admin)
+            Ok(Some(admin))
         }
         Err(error) => {
             tracing::warn!(%error, %address, "no admin side; --admin gives another address");
-            None
+            Ok(None)
         }
     }
 }
 
-fn try_start(address: SocketAddr, desk: Desk) -> std::io::Result<Admin> {
+fn try_start(address: SocketAddr, desk: Desk, gate: Arc<Gate>) -> std::io::Result<Admin> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listener = runtime.block_on(TcpListener::bind(address))?;
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel();
-    let router = router(desk);
+    let (tls, counts) = (Arc::clone(&gate), Arc::clone(&gate));
+    let server = Server {
+        connections_max: CONNECTIONS_MAX,
+        life_max: Some(LIFE_MAX),
+        tls: Arc::new(move || tls.tls()),
+        no_handshake: Arc::new(move || counts.handshake_failed()),
+    };
+    let router = router(desk, gate);
     let thread = std::thread::Builder::new().name("admin".into()).spawn(move || {
         // An error means that the other end is gone, which is a stop too.
-        runtime.block_on(connections::serve(listener, router, async { drop(stopped.await) }));
+        runtime.block_on(server.serve(listener, router, async { drop(stopped.await) }));
     })?;
     Ok(Admin { address, stop: Some(stop), thread: Some(thread) })
 }
 
-fn router(desk: Desk) -> Router {
+fn router(desk: Desk, gate: Arc<Gate>) -> Router {
     Router::new()
         .route("/", get(async || INDEX))
         .route("/healthz", get(async || "ok\n"))
@@ -98,12 +120,17 @@ fn router(desk: Desk) -> Router {
                 .into_response()
         })
         .with_state(desk)
+        .layer(Extension(Arc::clone(&gate)))
+        .layer(from_fn_with_state(gate, gate::pass))
 }
 
-/// A page elsewhere could make a browser post here; browsers say where such a request comes from.
-async fn snapshot(State(desk): State<Desk>, headers: HeaderMap) -> (StatusCode, &'static str) {
-    if headers.contains_key(header::ORIGIN) {
-        return (StatusCode::FORBIDDEN, "not for web pages\n");
+async fn snapshot(
+    State(desk): State<Desk>,
+    Extension(gate): Extension<Arc<Gate>>,
+    caller: Option<Extension<Caller>>,
+) -> (StatusCode, &'static str) {
+    if !gate.may_change(caller.as_deref()) {
+        return (StatusCode::FORBIDDEN, "this needs the scope admin\n");
     }
     match desk.live.as_ref().map(|live| live.ask()) {
         None => (

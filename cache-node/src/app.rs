@@ -9,7 +9,7 @@ mod timer;
 pub use identity::IdentityError;
 
 use crate::admin::{self, Admin, Desk};
-use crate::cli::{EX_NOUSER, EX_OSERR, Memory, Plan};
+use crate::cli::{EX_CONFIG, EX_NOUSER, EX_OSERR, Memory, Plan};
 use crate::clock::Clock;
 use crate::control::agent::{self, Agent};
 use crate::control::{self, Budget, Control, Level};
@@ -40,6 +40,8 @@ pub enum AppError {
     #[error("cannot load the auth file {path}: {why}")]
     AuthFile { path: String, why: String },
     #[error(transparent)]
+    Admin(#[from] admin::Closed),
+    #[error(transparent)]
     Serve(#[from] ServeError),
     #[error("cannot start: {0}")]
     Start(#[from] std::io::Error),
@@ -53,6 +55,7 @@ impl AppError {
             Self::Identity(IdentityError::NoUser(_)) => EX_NOUSER,
             Self::Identity(IdentityError::MustChoose) => crate::cli::EX_USAGE,
             Self::Identity(IdentityError::Refused { .. }) | Self::Serve(_) => EX_OSERR,
+            Self::Admin(_) => EX_CONFIG,
             Self::Store(_) | Self::AuthFile { .. } | Self::Start(_) => 1,
         }
     }
@@ -154,7 +157,8 @@ fn start(plan: Plan, wishes: &mpsc::Sender<Wish>) -> Result<Running, AppError> {
         roster,
         live: live.clone(),
     };
-    let admin = settings.admin.and_then(|address| admin::start(address, desk));
+    let admin = settings.admin.map(|address| admin::start(address, desk));
+    let admin = admin.transpose()?.flatten();
     let agent = settings.pressure_socket.as_deref().and_then(|socket| {
         let subscribed = agent::subscribe(socket, Arc::clone(&control));
         let failed = |why: &_| tracing::warn!("no pressure signal at {}: {why}", socket.display());

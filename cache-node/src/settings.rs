@@ -1,5 +1,6 @@
 //! What the server was started with, under memcached's own names where they mean the same.
 
+use plimsoll_guard::Named;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -181,6 +182,10 @@ pub struct Settings {
     pub debug_clock: bool,
     /// `--admin`; None: off.
     pub admin: Option<SocketAddr>,
+    /// `--admin-tokens`, `--admin-web-config`, `--admin-host`: who may ask the admin side.
+    pub admin_named: Named,
+    /// `--admin-insecure`: whoever reaches the admin side may read it.
+    pub admin_insecure: bool,
     /// `--pressure-socket`: where the node agent says how short memory is; None: off.
     pub pressure_socket: Option<PathBuf>,
     /// `--probe`: whether heap reports may ask for the allocator's own figures.
@@ -188,6 +193,8 @@ pub struct Settings {
     pub echoed: Echoed,
 }
 
+/// What one client may ask the admin side for. Units: requests a second.
+const ADMIN_RATE: u32 = 100;
 /// What memcached holds for each answer that waits to be written. Units: bytes.
 const ANSWER_BYTES: u64 = 1 << 10;
 
@@ -265,6 +272,8 @@ impl Default for Settings {
             verbosity: 0,
             debug_clock: false,
             admin: Some(([127, 0, 0, 1], 11212).into()),
+            admin_named: Named { rate: ADMIN_RATE, ..Named::default() },
+            admin_insecure: false,
             pressure_socket: Some(plimsoll_pressure::SOCKET.into()),
             probe: true,
             echoed: Echoed::default(),

@@ -1,6 +1,7 @@
 //! A scripted list of attacks on the agent's HTTP server. After each the agent still answers, and
 //! nothing of the node or of a secret is in what the attacker got.
 
+mod cache;
 mod credentials;
 mod reload;
 mod tls;

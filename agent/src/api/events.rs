@@ -4,9 +4,9 @@
 //! holds. A client that reads too slowly is caught up from the ring and told so; it never makes
 //! the agent hold more than the ring.
 
+use super::guard::Draining;
 use super::problem::Problem;
 use super::query::Params;
-use super::serve::Draining;
 use super::{STREAMS_MAX, Shared};
 use crate::view::{Event, EventKind, Watch};
 use axum::Extension;

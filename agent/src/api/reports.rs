@@ -7,10 +7,9 @@
 
 mod permit;
 
-use super::guard::{Caller, Note, Scope};
+use super::guard::{Caller, Note, Peer, Scope};
 use super::problem::{ParameterError, Problem};
 use super::query::Params;
-use super::serve::Peer;
 use super::silences::{is_json, waiting};
 use super::{BODY_BYTES_MAX, HeapPermission, Shared};
 use crate::reports::shelf::is_id;

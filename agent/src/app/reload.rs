@@ -12,10 +12,10 @@ use crate::sampler::State;
 use crate::view::EventKind;
 use crate::view::reload::{ReloadFigures, ReloadView};
 use parking_lot::Mutex;
+use plimsoll_guard::{Stamp, stamp};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -40,7 +40,7 @@ pub(super) struct Reloader {
     parts: Parts,
     held: Mutex<Held>,
     /// The files as they were before the first request.
-    at_start: BTreeMap<PathBuf, Mark>,
+    at_start: BTreeMap<PathBuf, Stamp>,
 }
 
 struct Held {
@@ -57,7 +57,7 @@ impl Reloader {
             ..ReloadFigures::default()
         };
         parts.state.lock().health.ok(SOURCE, parts.guard.rules().describe());
-        let at_start = marks(&parts);
+        let at_start = stamps(&parts);
         Self { parts, held: Mutex::new(Held { running, figures }), at_start }
     }
 
@@ -163,9 +163,10 @@ pub(super) async fn watch(reloader: Arc<Reloader>) {
         every.tick().await;
         // The disk may hang; requests go on.
         let looker = Arc::clone(&reloader);
-        let looked = tokio::task::spawn_blocking(move || marks(&looker.parts));
+        let looked = tokio::task::spawn_blocking(move || stamps(&looker.parts));
         let Ok(now) = looked.await else { continue };
-        let changed = now.iter().any(|(path, mark)| taken.get(path).is_some_and(|was| was != mark));
+        let changed =
+            now.iter().any(|(path, stamp)| taken.get(path).is_some_and(|was| was != stamp));
         if changed && before.as_ref() != Some(&now) {
             before = Some(now);
             continue;
@@ -188,23 +189,12 @@ pub(super) async fn reload(reloader: &Arc<Reloader>, trigger: &'static str) {
 }
 
 /// Every file whose change asks for a reload, as it is now.
-fn marks(parts: &Parts) -> BTreeMap<PathBuf, Mark> {
+fn stamps(parts: &Parts) -> BTreeMap<PathBuf, Stamp> {
     let request = &parts.request;
     let by_env = request.env.get("PLIMSOLL_CONFIG").filter(|f| !f.is_empty()).map(Into::into);
     let file = request.file.clone().or(by_env).unwrap_or_else(|| DEFAULT_FILE.into());
     let files = std::iter::once(file).chain(parts.guard.rules().files().to_vec());
-    files.map(|path| (path.clone(), mark(&path))).collect()
-}
-
-/// Device, inode, time of change and length; None if the file is not there.
-type Mark = Option<[i128; 5]>;
-
-/// What tells one state of a file from another, through symbolic links; None if it is not there.
-fn mark(path: &Path) -> Mark {
-    let file = std::fs::metadata(path).ok()?;
-    let (device, inode) = (i128::from(file.dev()), i128::from(file.ino()));
-    let (s, ns) = (i128::from(file.mtime()), i128::from(file.mtime_nsec()));
-    Some([device, inode, s, ns, i128::from(file.len())])
+    files.map(|path| (path.clone(), stamp(&path))).collect()
 }
 
 fn unix_s() -> f64 {

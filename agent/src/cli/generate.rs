@@ -1,7 +1,7 @@
 //! `generate`: files made from what the program itself knows, so that they never lag behind it.
 
 use super::{Exit, Failure};
-use crate::config::reference_toml;
+use crate::config::{reference_page, reference_toml};
 use crate::dashboards::{self, File, Runbooks};
 use clap_complete::Shell;
 use std::io::Write;
@@ -17,6 +17,8 @@ pub struct GenerateArgs {
 pub enum What {
     /// A configuration file with every key explained and at its default
     Config,
+    /// The same as a page in Markdown, with what takes effect without a restart
+    Reference,
     /// Completion for a shell, to be sourced
     Completion { shell: Shell },
     /// The man page, in roff
@@ -48,6 +50,7 @@ pub(super) fn generate(
 ) -> Result<Exit, Failure> {
     match &args.what {
         What::Config => out.write_all(reference_toml().as_bytes())?,
+        What::Reference => out.write_all(reference_page().as_bytes())?,
         &What::Completion { shell } => {
             // clap_complete panics when it cannot write, so it is given memory.
             let mut script = Vec::new();

@@ -46,6 +46,8 @@ pub trait List: Sync {
     fn print(&self, config: &Config, origin: &dyn Fn(usize, &str) -> String) -> String;
     /// The list for people: each key explained, then an example, commented out.
     fn reference(&self) -> String;
+    /// The same as a section of the page.
+    fn page(&self) -> String;
 }
 
 /// Why a key of an entry was not set.
@@ -127,5 +129,9 @@ impl<C: Clone + Default + PartialEq> List for Table<C> {
             let _ = writeln!(out, "#{line}");
         }
         out
+    }
+
+    fn page(&self) -> String {
+        super::page::list(self.path, self.doc, self.keys)
     }
 }

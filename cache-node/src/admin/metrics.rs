@@ -3,11 +3,13 @@
 //! Read at each scrape; nothing is counted here.
 
 use super::Desk;
+use super::gate::Gate;
 use super::sheet::{Labels, Sheet, plain};
 use crate::cli::MEMCACHED_VERSION;
 use crate::control::Level;
 use crate::stats::Sums;
 use crate::store::Totals;
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -16,15 +18,20 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::MetricType::{Counter, Gauge};
 use prometheus_client::registry::Registry;
 use std::fmt;
+use std::sync::Arc;
 use tikv_jemalloc_ctl::{epoch, stats};
 
 const OPEN_METRICS: &str = "application/openmetrics-text";
 const OPEN_METRICS_1: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PLAIN_0_0_4: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(super) async fn metrics(State(desk): State<Desk>, headers: HeaderMap) -> Response {
+pub(super) async fn metrics(
+    State(desk): State<Desk>,
+    Extension(gate): Extension<Arc<Gate>>,
+    headers: HeaderMap,
+) -> Response {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Scrape(desk)));
+    registry.register_collector(Box::new(Scrape { desk, gate }));
     let mut exposition = String::new();
     if text::encode(&mut exposition, &registry).is_err() {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -38,12 +45,15 @@ pub(super) async fn metrics(State(desk): State<Desk>, headers: HeaderMap) -> Res
 }
 
 #[derive(Debug)]
-struct Scrape(Desk);
+struct Scrape {
+    desk: Desk,
+    gate: Arc<Gate>,
+}
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut sheet = Sheet(encoder);
-        let desk = &self.0;
+        let desk = &self.desk;
         let (totals, sums) = (desk.store.totals(), desk.shared.tally.ever());
         process(&mut sheet, desk)?;
         connections(&mut sheet, desk, &sums)?;
@@ -52,6 +62,10 @@ impl Collector for Scrape {
         memory(&mut sheet, &totals)?;
         control(&mut sheet, desk)?;
         snapshots(&mut sheet, desk)?;
+        let refused = self.gate.refusals().by_reason();
+        let refused = refused.map(|(why, n)| (vec![("reason", why)], n as f64));
+        let help = "Requests and connections that the admin side refused, by reason.";
+        sheet.family(Counter, "plimsoll_cache_admin_refused", help, refused)?;
         allocator(&mut sheet)
     }
 }

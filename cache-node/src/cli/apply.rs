@@ -150,6 +150,13 @@ fn process(plan: &mut Plan, long: &str, value: Option<&str>) -> Result<bool, Ref
             plan.settings.verbosity = plan.settings.verbosity.saturating_add(more);
         }
         "admin" => plan.settings.admin = admin(text)?,
+        "admin-tokens" => plan.settings.admin_named.tokens_file = Some(text.into()),
+        "admin-web-config" => plan.settings.admin_named.web_config_file = Some(text.into()),
+        "admin-host" => {
+            let names = text.split(',').filter(|name| !name.is_empty()).map(str::to_owned);
+            plan.settings.admin_named.hosts.extend(names);
+        }
+        "admin-insecure" => plan.settings.admin_insecure = true,
         "pressure-socket" => plan.settings.pressure_socket = (text != "off").then(|| text.into()),
         "probe" => {
             plan.settings.probe = match text {

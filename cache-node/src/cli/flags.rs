@@ -87,6 +87,16 @@ static FLAGS: &[Flag] = &[
     with('o', "extended", "list", "further options, separated by commas; see below"),
     ours("config", "file", "a TOML file of these flags by their long names"),
     ours("admin", "addr", "metrics and health by HTTP (127.0.0.1:11212), or off"),
+    ours("admin-tokens", "file", "who may ask the admin side: SCOPE NAME TOKEN on each line"),
+    ours("admin-web-config", "file", "its TLS and users, as Prometheus' exporters have them"),
+    ours("admin-host", "names", "further names that it answers to, with commas between them"),
+    Flag {
+        short: None,
+        long: "admin-insecure",
+        takes: Takes::Nothing,
+        value: "",
+        help: "it may be reached from elsewhere without any of these",
+    },
     ours(
         "pressure-socket",
         "file",

@@ -128,3 +128,38 @@ fn the_help_names_every_flag_and_nothing_that_is_not_there() {
     assert!(text.lines().all(|line| line.len() <= 100));
     assert!(version().starts_with("memcached 1.6."));
 }
+
+#[test]
+fn every_command_line_of_the_documents_is_one_that_is_understood() {
+    let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let docs = std::fs::read_dir(top.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let is_text = |path: &PathBuf| path.extension().is_some_and(|of| of == "md");
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for path in docs.filter(is_text).chain([top.join("README.md")]) {
+        for line in std::fs::read_to_string(&path).unwrap().lines() {
+            // In a block of code, or first in a piece of code within a line.
+            let pieces =
+                line.split('`').map(str::trim).filter(|at| at.starts_with("plimsoll-cache "));
+            // Two blanks lead over to the explanation.
+            let lines = pieces.filter_map(|piece| piece.split("  ").next());
+            for line in lines.filter(|line| line.contains(" -") && !line.contains(['|', '['])) {
+                seen += 1;
+                if let Err(refusal) = asked(line) {
+                    wrong.push(format!("{}: {line}: {refusal}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    assert!(seen > 2, "only {seen} command lines");
+}
+
+#[test]
+fn who_may_ask_the_admin_side_is_said_by_flags_of_its_own() {
+    let line = "x --admin 10.0.0.1:80 --admin-tokens /t --admin-web-config /w --admin-host a,b";
+    let settings = plan(line).settings;
+    assert_eq!(settings.admin_named.tokens_file.as_deref(), Some("/t".as_ref()));
+    assert_eq!(settings.admin_named.web_config_file.as_deref(), Some("/w".as_ref()));
+    assert_eq!(settings.admin_named.hosts, ["a", "b"]);
+    assert!(!settings.admin_insecure && plan("x --admin-insecure").settings.admin_insecure);
+}

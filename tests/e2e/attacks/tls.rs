@@ -17,14 +17,14 @@ fn run(dir: &Path, program: &str, args: &[&str]) -> String {
 }
 
 /// A certificate authority, `NAME.crt` and `NAME.key`.
-fn authority(dir: &Path, name: &str) {
+pub(super) fn authority(dir: &Path, name: &str) {
     let (key, crt, subject) = (format!("{name}.key"), format!("{name}.crt"), format!("/CN={name}"));
     let words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", &key];
     run(dir, "openssl", &[&words[..], &["-out", &crt, "-subj", &subject]].concat());
 }
 
 /// A certificate of `ca` for `name`, that holds from `from` to `to` (YYYYMMDDHHMMSSZ).
-fn certificate(dir: &Path, ca: &str, name: &str, from: &str, to: &str) {
+pub(super) fn certificate(dir: &Path, ca: &str, name: &str, from: &str, to: &str) {
     let (key, csr, crt) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.crt"));
     let subject = format!("/CN={name}");
     let words = ["req", "-newkey", "rsa:2048", "-nodes", "-keyout", &key, "-out", &csr];
@@ -42,8 +42,8 @@ fn certificate(dir: &Path, ca: &str, name: &str, from: &str, to: &str) {
     run(dir, "openssl", &[&words[..], &dates, &["-in", &csr, "-out", &crt]].concat());
 }
 
-const PAST: &str = "20200101000000Z";
-const FUTURE: &str = "20400101000000Z";
+pub(super) const PAST: &str = "20200101000000Z";
+pub(super) const FUTURE: &str = "20400101000000Z";
 
 /// An agent with a web-config file.
 fn with_web(dir: &Path, web: &str, http: &str) -> Agent {

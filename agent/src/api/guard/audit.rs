@@ -4,11 +4,11 @@
 //! Text of the request is shown escaped, so that it cannot break the line. Bodies and credentials
 //! are not in it; a handler may add what was asked for by [`Note`].
 
-use super::scope::{is_safe, needed};
-use super::{Caller, Scope};
-use crate::api::serve::Peer;
+use super::scope::needed;
+use super::{Caller, Peer, Scope};
 use axum::extract::Request;
 use axum::response::Response;
+use plimsoll_guard::is_safe;
 
 /// The log's target; it is logged whatever the level is.
 pub const TARGET: &str = "plimsoll::audit";

@@ -1,41 +1,8 @@
-//! Scopes, and which one a request needs. Pure.
-//!
-//! Each scope holds those below it: metrics < read < heap < admin.
+//! Which scope a request needs. Pure.
 
+use super::Scope;
 use axum::http::{HeaderMap, Method, Uri};
-
-/// What a credential is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    /// The metrics and the health of each source.
-    Metrics,
-    /// Names, command lines, verdicts, incidents, the page.
-    Read,
-    /// Heap reports: to take them, and to read what they hold.
-    Heap,
-    /// To change anything: silences, the configuration.
-    Admin,
-}
-
-impl Scope {
-    pub const NAMES: [&str; 4] = ["metrics", "read", "heap", "admin"];
-
-    #[must_use]
-    pub fn of_name(name: &str) -> Option<Self> {
-        let all = [Self::Metrics, Self::Read, Self::Heap, Self::Admin];
-        all.into_iter().find(|scope| scope.name() == name)
-    }
-
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Metrics => "metrics",
-            Self::Read => "read",
-            Self::Heap => "heap",
-            Self::Admin => "admin",
-        }
-    }
-}
+use plimsoll_guard::is_safe;
 
 /// What `method` on `path` needs; None if everyone may. A path that nobody serves needs a scope
 /// like any other, so that its absence is not told to strangers.
@@ -61,24 +28,9 @@ pub(super) fn needed_by(method: &Method, uri: &Uri, headers: &HeaderMap) -> Opti
     }
 }
 
-/// Whether the method only reads. Source: RFC 9110, section 9.2.1.
-pub(super) fn is_safe(method: &Method) -> bool {
-    method == Method::GET || method == Method::HEAD || method == Method::OPTIONS
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_scope_holds_those_below_it_and_has_its_name() {
-        assert!(Scope::Metrics < Scope::Read && Scope::Read < Scope::Heap);
-        assert!(Scope::Heap < Scope::Admin);
-        for name in Scope::NAMES {
-            assert_eq!(Scope::of_name(name).map(Scope::name), Some(name));
-        }
-        assert_eq!(Scope::of_name("Admin"), None);
-    }
 
     #[test]
     fn what_changes_anything_needs_admin_and_what_holds_a_heap_needs_heap() {

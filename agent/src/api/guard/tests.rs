@@ -190,7 +190,7 @@ async fn users_of_the_web_config_file_have_their_scope_and_a_browser_asks_for_th
     let mut config = Config::default();
     config.http.web_config_file = Some(web.path().to_owned());
     let rules = Rules::load(&config, listen()).unwrap();
-    assert!(rules.has_auth() && rules.challenge().starts_with("Basic "));
+    assert!(rules.has_auth() && rules.access.challenge("x").starts_with("Basic "));
     let app = app(rules);
     // ann:hunter2
     let ann = [("authorization", "Basic YW5uOmh1bnRlcjI=")];

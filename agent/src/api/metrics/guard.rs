@@ -11,7 +11,7 @@ pub(super) fn write(
     guard: &Guard,
     reload: Option<&dyn Reload>,
 ) -> fmt::Result {
-    let refused = guard.refusals.by_reason();
+    let refused = guard.refusals().by_reason();
     let rows = refused.into_iter().map(|(why, n)| (vec![("reason", why)], n as f64));
     let help = "Requests and connections refused, by reason.";
     sheet.family(Counter, "http_refused", help, rows)?;

@@ -13,14 +13,14 @@ const STALL_MAX: Duration = Duration::from_secs(30);
 
 /// Wraps a stream; reads pass through.
 #[derive(Debug)]
-pub(super) struct Unstalled<S> {
+pub(crate) struct Unstalled<S> {
     stream: S,
     /// Running while a write waits.
     patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: AsyncWrite + Unpin> Unstalled<S> {
-    pub(super) const fn new(stream: S) -> Self {
+    pub(crate) const fn new(stream: S) -> Self {
         Self { stream, patience: None }
     }
 

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum ClientAuth {
+pub(crate) enum ClientAuth {
     #[default]
     None,
     /// A certificate need not be sent; one that is has to be good.
@@ -24,26 +24,26 @@ pub(super) enum ClientAuth {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum TlsVersion {
+pub(crate) enum TlsVersion {
     V12,
     V13,
 }
 
 /// What a web-config file says of TLS.
 #[derive(Clone, Debug)]
-pub(super) struct TlsFiles {
-    pub(super) cert: PathBuf,
-    pub(super) key: PathBuf,
-    pub(super) client_ca: Option<PathBuf>,
-    pub(super) client_auth: ClientAuth,
+pub(crate) struct TlsFiles {
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) client_ca: Option<PathBuf>,
+    pub(crate) client_auth: ClientAuth,
     /// A client's certificate has to be for one of them; empty: for any.
-    pub(super) client_names: Vec<String>,
-    pub(super) min: TlsVersion,
-    pub(super) max: TlsVersion,
+    pub(crate) client_names: Vec<String>,
+    pub(crate) min: TlsVersion,
+    pub(crate) max: TlsVersion,
     /// By their IANA names; empty: those of rustls.
-    pub(super) suites: Vec<String>,
+    pub(crate) suites: Vec<String>,
     /// By Go's names; empty: those of rustls.
-    pub(super) curves: Vec<String>,
+    pub(crate) curves: Vec<String>,
 }
 
 impl Default for TlsFiles {
@@ -65,7 +65,7 @@ impl Default for TlsFiles {
 impl TlsFiles {
     /// # Errors
     /// What is missing or contradicts itself.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let empty = |path: &Path| path.as_os_str().is_empty();
         if empty(&self.cert) || empty(&self.key) {
             return Err("tls_server_config needs cert_file and key_file".into());
@@ -88,7 +88,7 @@ impl TlsFiles {
     }
 
     /// The files that a change of has to be noticed.
-    pub(super) fn paths(&self) -> impl Iterator<Item = PathBuf> {
+    pub(crate) fn paths(&self) -> impl Iterator<Item = PathBuf> {
         [self.cert.clone(), self.key.clone()].into_iter().chain(self.client_ca.clone())
     }
 
@@ -124,7 +124,7 @@ impl TlsFiles {
     ///
     /// # Errors
     /// Which of them is no good, and why.
-    pub(super) fn load(&self) -> Result<Tls, String> {
+    pub(crate) fn load(&self) -> Result<Tls, String> {
         let provider = Arc::new(self.provider()?);
         let chain = certificates(&self.cert)?;
         let key = PrivateKeyDer::from_pem_file(&self.key)
@@ -165,17 +165,17 @@ impl TlsFiles {
 
 /// What a connection is opened by.
 #[derive(Clone, Debug)]
-pub(in crate::api) struct Tls {
-    pub(in crate::api) config: Arc<ServerConfig>,
+pub struct Tls {
+    pub(crate) config: Arc<ServerConfig>,
     client_names: Vec<ServerName<'static>>,
     /// Nobody gets in without a certificate.
-    pub(super) required: bool,
+    pub(crate) required: bool,
 }
 
 impl Tls {
     /// Whether a client with these verified certificates may come in: Ok(true) with a
     /// certificate, Ok(false) without.
-    pub(in crate::api) fn admits(
+    pub(crate) fn admits(
         &self,
         chain: Option<&[CertificateDer<'_>]>,
     ) -> Result<bool, &'static str> {

@@ -32,7 +32,7 @@ impl Bucket {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Buckets {
+pub(crate) struct Buckets {
     clients: FxHashMap<IpAddr, Bucket>,
     tidied: Duration,
 }
@@ -40,7 +40,7 @@ pub(super) struct Buckets {
 impl Buckets {
     /// Takes `cost` out of the client's bucket. If that is not in it: after how many whole seconds
     /// one request will be, and nothing is taken. `rate` is in requests a second.
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         client: IpAddr,
         rate: f64,

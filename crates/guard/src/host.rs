@@ -5,26 +5,21 @@
 //! and the configured names pass. When listening on all addresses, any literal address passes,
 //! because rebinding needs a name and probes and scrapers come by pod address.
 
-use super::Guard;
-use super::problem::Problem;
-use axum::extract::{Request, State};
-use axum::http::header;
 use axum::http::uri::Authority;
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::http::{HeaderMap, Uri, header};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 /// Which hosts are answered.
 #[derive(Debug)]
-pub(super) struct HostRule {
+pub struct HostRule {
     listen: IpAddr,
     /// Lower case, without port and trailing dot.
     names: Vec<String>,
 }
 
 impl HostRule {
-    pub(super) fn new(listen: SocketAddr, allowed_hosts: &[String]) -> Self {
+    #[must_use]
+    pub fn new(listen: SocketAddr, allowed_hosts: &[String]) -> Self {
         let names = allowed_hosts.iter().map(|name| {
             let authority = name.parse::<Authority>();
             normal(authority.as_ref().map_or(name, |authority| authority.host()))
@@ -32,7 +27,8 @@ impl HostRule {
         Self { listen: listen.ip().to_canonical(), names: names.collect() }
     }
 
-    pub(super) fn allows(&self, host: &str) -> bool {
+    #[must_use]
+    pub fn allows(&self, host: &str) -> bool {
         let host = normal(host);
         let literal = host.parse::<IpAddr>().is_ok_and(|ip| {
             let ip = ip.to_canonical();
@@ -41,36 +37,54 @@ impl HostRule {
         literal || host == "localhost" || self.names.contains(&host)
     }
 
-    fn judge(&self, request: &Request) -> Result<(), Problem> {
-        let mut given = request.headers().get_all(header::HOST).iter();
-        let header = given.next().ok_or_else(|| Problem::bad_host("a Host header is required"))?;
+    /// Whether a request for `uri` with these headers is for this server.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn judge(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), HostFault> {
+        let mut given = headers.get_all(header::HOST).iter();
+        let header = given.next().ok_or(HostFault::Malformed("a Host header is required"))?;
         if given.next().is_some() {
-            return Err(Problem::bad_host("there is more than one Host header"));
+            return Err(HostFault::Malformed("there is more than one Host header"));
         }
         let header = Authority::try_from(header.as_bytes())
             .ok()
             .filter(|authority| !authority.as_str().contains('@'))
-            .ok_or_else(|| Problem::bad_host("the Host header is not a host with a port"))?;
-        let target = request.uri().authority().map(|authority| authority.host());
+            .ok_or(HostFault::Malformed("the Host header is not a host with a port"))?;
+        let target = uri.authority().map(|authority| authority.host());
         for host in target.into_iter().chain([header.host()]) {
             if !self.allows(host) {
-                return Err(Problem::misdirected(format!(
-                    "'{host}' is not a name of this agent; add it to http.allowed_hosts if it is"
-                )));
+                return Err(HostFault::Foreign(host.to_owned()));
             }
         }
         Ok(())
     }
+
+    /// Whether what changes something comes from no web site but our own page. A browser says
+    /// where from; other clients say nothing.
+    #[must_use]
+    pub fn is_same_site(&self, headers: &HeaderMap) -> bool {
+        if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
+            return false;
+        }
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let Some(origin) = origins.next() else { return true };
+        let authority = origin.to_str().ok().and_then(|text| text.split_once("://"));
+        let authority = authority.and_then(|(_, rest)| rest.parse::<Authority>().ok());
+        let ours = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let is_ours =
+            |origin: &Authority| self.allows(origin.host()) && ours == Some(origin.as_str());
+        origins.next().is_none() && authority.as_ref().is_some_and(is_ours)
+    }
 }
 
-/// Layer: refuses requests for hosts that the rule does not allow.
-pub(super) async fn check(
-    State(guard): State<Arc<Guard>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    guard.rules().host.judge(&request)?;
-    Ok(next.run(request).await)
+/// Why a request is not for this server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostFault {
+    #[error("{0}")]
+    Malformed(&'static str),
+    #[error("'{0}' is not a name of this server")]
+    Foreign(String),
 }
 
 /// Lower case, without the brackets of an IPv6 literal and the dot of a full name.

@@ -1,18 +1,18 @@
 //! Connections: accepted up to a limit, encrypted if wanted, timed, and drained on shutdown.
 
-use super::guard::{Guard, Tls};
-use super::stall::Unstalled;
+use crate::stall::Unstalled;
+use crate::tls::Tls;
 use axum::http::Request;
 use axum::{Extension, Router};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,8 +21,6 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-/// Connections open at once; more wait in the kernel's backlog.
-const CONNECTIONS_MAX: usize = 256;
 /// For all of a request's head to arrive, and for a kept-alive connection to stay silent.
 const HEAD_TIME: Duration = Duration::from_secs(15);
 /// For all of a TLS handshake.
@@ -37,19 +35,19 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer {
-    pub(super) address: SocketAddr,
+pub struct Peer {
+    pub address: SocketAddr,
     /// It has shown a certificate of the client CA.
-    pub(super) certified: bool,
+    pub certified: bool,
 }
 
 /// Tells event streams that the server is shutting down.
 #[derive(Clone, Debug)]
-pub(super) struct Draining(watch::Receiver<bool>);
+pub struct Draining(watch::Receiver<bool>);
 
 impl Draining {
     /// Waits for the shutdown; for ever if there is nobody to announce one.
-    pub(super) async fn begun(draining: Option<&mut Self>) {
+    pub async fn begun(draining: Option<&mut Self>) {
         match draining {
             // An error means that the server is gone, which is a shutdown too.
             Some(Self(receiver)) => drop(receiver.wait_for(|begun| *begun).await),
@@ -58,65 +56,99 @@ impl Draining {
     }
 }
 
-/// Serves `router` until `shutdown`, then lets requests under way finish within 3 s. Event
-/// streams end at once.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    guard: Arc<Guard>,
-    shutdown: impl Future<Output = ()>,
-) {
-    let (announce, draining) = watch::channel(false);
-    let draining = Draining(draining);
-    let router = router.layer(Extension(draining.clone()));
-    let mut connections = JoinSet::new();
-    let mut shutdown = pin!(shutdown);
-    loop {
-        tokio::select! {
-            () = &mut shutdown => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
-                Ok((stream, address)) => {
-                    let peer = Peer { address, certified: false };
-                    let (router, guard) = (router.clone(), Arc::clone(&guard));
-                    connections.spawn(connection(stream, peer, router, guard, draining.clone()));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_RETRY).await;
-                }
-            },
-        }
-    }
-    drop(listener);
-    announce.send_replace(true);
-    let drained = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(GRACE, drained).await.is_err() {
-        tracing::info!("connections still open after {GRACE:?} are cut");
+/// What a server is besides what it answers.
+#[derive(Clone)]
+pub struct Server {
+    /// Connections open at once; more wait in the kernel's backlog.
+    pub connections_max: usize,
+    /// A connection does not live longer, whatever it does; None: it may.
+    pub life_max: Option<Duration>,
+    /// What the next connection is opened by; None: in clear.
+    pub tls: Arc<dyn Fn() -> Option<Tls> + Send + Sync>,
+    /// Called for each handshake that failed.
+    pub no_handshake: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("connections_max", &self.connections_max).finish()
     }
 }
 
-/// Serves one connection. Its errors are the client's and are not worth a line in the log.
-async fn connection(
-    stream: TcpStream,
-    mut peer: Peer,
-    router: Router,
-    guard: Arc<Guard>,
-    draining: Draining,
-) {
-    // Without it small responses may wait for an acknowledgement; with an error nothing is lost.
-    let _ = stream.set_nodelay(true);
-    let Some(tls) = guard.rules().tls.clone() else {
-        return requests(Unstalled::new(stream), peer, router, draining).await;
-    };
-    match encrypted(stream, &tls).await {
-        Ok((stream, certified)) => {
-            peer.certified = certified;
-            requests(stream, peer, router, draining).await;
+impl Server {
+    /// Serves `router` until `shutdown`, then lets requests under way finish within 3 s. Event
+    /// streams end at once.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        router: Router,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let (announce, draining) = watch::channel(false);
+        let draining = Draining(draining);
+        let router = router.layer(Extension(draining.clone()));
+        let mut connections = JoinSet::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let has_room = connections.len() < self.connections_max;
+            tokio::select! {
+                () = &mut shutdown => break,
+                Some(_) = connections.join_next() => {}
+                accepted = listener.accept(), if has_room => match accepted {
+                    Ok((stream, address)) => {
+                        let peer = Peer { address, certified: false };
+                        let (own, router) = (self.clone(), router.clone());
+                        connections.spawn(own.one(stream, peer, router, draining.clone()));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(ACCEPT_RETRY).await;
+                    }
+                },
+            }
         }
-        Err(why) => {
-            guard.refusals.handshakes.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!(peer = %peer.address, why, "no TLS connection");
+        drop(listener);
+        announce.send_replace(true);
+        let drained = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, drained).await.is_err() {
+            tracing::info!("connections still open after {GRACE:?} are cut");
+        }
+    }
+
+    async fn one(self, stream: TcpStream, peer: Peer, router: Router, draining: Draining) {
+        match self.life_max {
+            // That it was cut is told to nobody: it has lived long enough.
+            Some(life) => {
+                let served = self.connection(stream, peer, router, draining);
+                let _ = tokio::time::timeout(life, served).await;
+            }
+            None => self.connection(stream, peer, router, draining).await,
+        }
+    }
+
+    /// Serves one connection. Its errors are the client's and are not worth a line in the log.
+    async fn connection(
+        &self,
+        stream: TcpStream,
+        mut peer: Peer,
+        router: Router,
+        draining: Draining,
+    ) {
+        // Without it small responses may wait for an acknowledgement; with an error nothing is
+        // lost.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = (self.tls)() else {
+            return requests(Unstalled::new(stream), peer, router, draining).await;
+        };
+        match encrypted(stream, &tls).await {
+            Ok((stream, certified)) => {
+                peer.certified = certified;
+                requests(stream, peer, router, draining).await;
+            }
+            Err(why) => {
+                (self.no_handshake)();
+                tracing::debug!(peer = %peer.address, why, "no TLS connection");
+            }
         }
     }
 }
@@ -175,8 +207,14 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let guard = crate::api::ApiSettings::open(address).guard;
-        let server = tokio::spawn(serve(listener, router, guard, async { drop(stopped.await) }));
+        let open = Server {
+            connections_max: 8,
+            life_max: None,
+            tls: Arc::new(|| None),
+            no_handshake: Arc::new(|| ()),
+        };
+        let server = open.serve(listener, router, async { drop(stopped.await) });
+        let server = tokio::spawn(server);
         (TcpStream::connect(address).await.unwrap(), stop, server)
     }
 

@@ -1,13 +1,13 @@
 //! The web-config file of Prometheus's exporters: TLS, users, headers.
 //!
-//! Source: prometheus/exporter-toolkit, docs/web-configuration.md. Everything is read that the
-//! agent can do; a key that it does not know or cannot keep is refused, for a setting that is
+//! Source: prometheus/exporter-toolkit, docs/web-configuration.md. Everything is read that can
+//! be done here; a key that it does not know or cannot keep is refused, for a setting that is
 //! silently left out would be worse than none. TLS below 1.2 is not to be had. Paths are taken
 //! from the file's own directory if they are not absolute.
 
-use super::tls::{ClientAuth, TlsFiles, TlsVersion};
-use super::tokens::bounded_text;
-use super::users::Users;
+use crate::tls::{ClientAuth, TlsFiles, TlsVersion};
+use crate::tokens::bounded_text;
+use crate::users::Users;
 use axum::http::{HeaderName, HeaderValue};
 use saphyr::{LoadableYamlNode as _, Yaml};
 use std::path::{Path, PathBuf};
@@ -23,10 +23,10 @@ const HEADERS: [&str; 5] = [
 
 /// What the file says.
 #[derive(Debug, Default)]
-pub(super) struct WebConfig {
-    pub(super) tls: Option<TlsFiles>,
-    pub(super) users: Users,
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+pub(crate) struct WebConfig {
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) users: Users,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 type Read<T> = Result<T, String>;
@@ -34,7 +34,7 @@ type Read<T> = Result<T, String>;
 impl WebConfig {
     /// # Errors
     /// What is wrong with it, with the key.
-    pub(super) fn read(path: &Path) -> Read<Self> {
+    pub(crate) fn read(path: &Path) -> Read<Self> {
         let text = bounded_text(path)?;
         let dir = path.parent().unwrap_or(Path::new("/"));
         Self::of_text(&text, dir).map_err(|what| format!("{}: {what}", path.display()))
@@ -168,7 +168,7 @@ fn bool_of(value: &Yaml<'_>, key: &str) -> Read<bool> {
 }
 
 fn unknown(key: &str) -> String {
-    format!("{key}: is not a key that the agent knows")
+    format!("{key}: is not a key that is known here")
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! Bearer tokens: a file of them, and the one that `reports.token_file` names.
+//! Bearer tokens: a file of them, and a file of one for heap reports.
 //!
 //! A line is `SCOPE NAME TOKEN`; the token stands there in clear or as `sha256:` and its digest in
 //! hexadecimal. Only digests are kept and compared, all of them, each in constant time: neither
 //! the length of a token nor how many agree in their beginning shows. Refuses a short token, one
 //! that is there twice, and a file that others may read or the group may write.
 
-use super::{Caller, Scope};
+use crate::scope::{Caller, Scope};
 use std::fmt;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,19 +13,19 @@ use std::path::Path;
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
 /// A shorter one can be guessed. Units: characters.
-pub(super) const TOKEN_CHARS_MIN: usize = 16;
+pub(crate) const TOKEN_CHARS_MIN: usize = 16;
 const TOKENS_MAX: usize = 256;
 const NAME_CHARS_MAX: usize = 64;
-pub(super) const FILE_BYTES_MAX: u64 = 64 * 1024;
+pub(crate) const FILE_BYTES_MAX: u64 = 64 * 1024;
 /// The group may read, as a mounted Kubernetes Secret has it; nobody else may do anything.
 const MODE_REFUSED: u32 = 0o037;
 
 /// SHA-256 of a secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Digest([u8; 32]);
+pub(crate) struct Digest([u8; 32]);
 
 impl Digest {
-    pub(super) fn of(secret: &str) -> Self {
+    pub(crate) fn of(secret: &str) -> Self {
         let digest = ring::digest::digest(&ring::digest::SHA256, secret.as_bytes());
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest.as_ref());
@@ -46,7 +46,7 @@ impl Digest {
         Some(Self(bytes))
     }
 
-    pub(super) fn is(&self, other: &Self) -> Choice {
+    pub(crate) fn is(&self, other: &Self) -> Choice {
         self.0.ct_eq(&other.0)
     }
 }
@@ -66,15 +66,15 @@ struct Token {
 
 /// All tokens that are known.
 #[derive(Clone, Debug, Default)]
-pub(in crate::api) struct Tokens(Vec<Token>);
+pub(crate) struct Tokens(Vec<Token>);
 
 impl Tokens {
-    pub(in crate::api) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whose token has this digest. Looks at all of them, whatever it finds.
-    pub(super) fn find(&self, given: &Digest) -> Option<Caller> {
+    pub(crate) fn find(&self, given: &Digest) -> Option<Caller> {
         let mut found = u32::MAX;
         for (at, token) in (0..).zip(&self.0) {
             found.conditional_assign(&at, token.digest.is(given));
@@ -87,7 +87,7 @@ impl Tokens {
     ///
     /// # Errors
     /// What is wrong with it, with its line. No message holds what may be a token.
-    pub(super) fn read(&mut self, path: &Path) -> Result<(), String> {
+    pub(crate) fn read(&mut self, path: &Path) -> Result<(), String> {
         let text = private_text(path)?;
         for (at, line) in (1..).zip(text.lines()) {
             let line = line.trim();
@@ -104,7 +104,7 @@ impl Tokens {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn read_heap_token(&mut self, path: &Path) -> Result<(), String> {
+    pub(crate) fn read_heap_token(&mut self, path: &Path) -> Result<(), String> {
         let text = bounded_text(path)?;
         let secret = text.lines().next().unwrap_or_default().trim();
         if secret.chars().count() < TOKEN_CHARS_MIN {
@@ -168,7 +168,7 @@ fn private_text(path: &Path) -> Result<String, String> {
 }
 
 /// The text of a small file.
-pub(super) fn bounded_text(path: &Path) -> Result<String, String> {
+pub(crate) fn bounded_text(path: &Path) -> Result<String, String> {
     let shown = path.display();
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(|e| format!("{shown}: {e}"))?;
