@@ -7,6 +7,7 @@
 mod export;
 mod field;
 pub mod keys;
+mod kubernetes;
 pub mod lists;
 mod live;
 mod load;
@@ -18,6 +19,7 @@ mod secret;
 mod values;
 
 pub use export::{ExportConfig, ExportProfile, ExportProtocol, Temporality};
+pub use kubernetes::{KubernetesConfig, NameSource};
 pub use live::{adopt, changed};
 pub use load::{DEFAULT_FILE, Effective, Origin, Request, from_text, load};
 pub use print::{effective_toml, reference_toml};
@@ -64,6 +66,7 @@ pub struct Config {
     pub privacy: Privacy,
     pub probe: ProbeConfig,
     pub export: ExportConfig,
+    pub kubernetes: KubernetesConfig,
 }
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PrometheusConfig {
@@ -296,6 +299,7 @@ impl Default for Config {
             privacy: Privacy { cmdline: CmdlineMode::Redacted, redact: Vec::new() },
             probe: ProbeConfig { enabled: true },
             export: ExportConfig::default(),
+            kubernetes: KubernetesConfig::default(),
         }
     }
 }

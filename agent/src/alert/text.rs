@@ -6,6 +6,7 @@ use super::OomKill;
 use crate::target::TargetKind;
 use crate::units::Bytes;
 use crate::verdict::{Cause, Eta, State, Verdict};
+use crate::workload::names;
 
 /// The longest name that is shown. Units: characters.
 const NAME_MAX: usize = 120;
@@ -64,6 +65,8 @@ pub(super) fn of_kill(kill: &OomKill) -> (String, String) {
         (None, Some(pid)) => format!("pid {pid}"),
         (None, None) => "a process".to_owned(),
     };
+    let within = names::place(&kill.labels).map(|place| format!(" in {}", plain(&place)));
+    let victim = format!("{victim}{}", within.unwrap_or_default());
     let place = match name(&kill.memcg) {
         Some(path) => format!("cgroup {path} had reached its limit"),
         None => "the node was out of memory".to_owned(),
@@ -86,13 +89,22 @@ fn who(verdict: &Verdict) -> String {
         let name = target.id.split_once(':').map_or(target.id.as_str(), |(_, name)| name);
         plain(name)
     };
-    match target.kind {
-        TargetKind::Node => "The node".to_owned(),
-        TargetKind::Workload => format!("Workload {}", after_colon()),
-        TargetKind::Cgroup => format!("Cgroup {}", after_colon()),
-        TargetKind::Process => match (label("comm"), target.pid) {
-            (Some(comm), Some(pid)) => format!("{comm} (pid {pid})"),
-            (Some(comm), None) => comm,
+    let place = names::place(&target.labels).map(|place| plain(&place));
+    let within = place.as_ref().map(|place| format!(" in {place}")).unwrap_or_default();
+    match (target.kind, place) {
+        (TargetKind::Node, _) => "The node".to_owned(),
+        (TargetKind::Workload, _) => {
+            let name = names::shown_workload(&after_colon(), &target.labels);
+            format!("Workload {}", plain(&name))
+        }
+        (TargetKind::Cgroup, Some(place)) if label(names::CONTAINER).is_some() => {
+            format!("Container {place}")
+        }
+        (TargetKind::Cgroup, Some(place)) => format!("Pod {place}"),
+        (TargetKind::Cgroup, None) => format!("Cgroup {}", after_colon()),
+        (TargetKind::Process, _) => match (label("comm"), target.pid) {
+            (Some(comm), Some(pid)) => format!("{comm} (pid {pid}){within}"),
+            (Some(comm), None) => format!("{comm}{within}"),
             (None, _) => format!("Process {}", after_colon()),
         },
     }
