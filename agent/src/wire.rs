@@ -69,7 +69,7 @@ async fn reply(response: Response<Incoming>, _connection: Ends, bytes_max: usize
         Reply { status: head.status.as_u16(), headers: head.headers, ..Reply::default() };
     if let Ok(collected) = Limited::new(body, bytes_max).collect().await {
         reply.trailers = collected.trailers().cloned().unwrap_or_default();
-        reply.body = collected.to_bytes().to_vec();
+        reply.body = collected.to_bytes().into();
         reply.is_whole = true;
     }
     reply

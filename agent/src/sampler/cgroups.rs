@@ -245,7 +245,7 @@ mod tests {
         let (name, _) = seen(&cgroups);
         assert_eq!(name.as_deref(), Some("shop/web-1/app"));
         cgroups.take_up(directory(&[&id]));
-        let ended = path.replace("a1", "b2");
+        let ended = format!("/kubepods/pod{uid}/{}", "b2".repeat(32));
         assert_eq!(place(&cgroups.owner_of(&path).labels).as_deref(), Some("shop/web-1/app"));
         assert_eq!(place(&cgroups.owner_of(&ended).labels).as_deref(), Some("shop/web-1"));
     }
