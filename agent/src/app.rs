@@ -4,6 +4,7 @@ mod assemble;
 pub mod demo;
 mod desk;
 mod exporting;
+mod naming;
 mod own;
 mod reload;
 mod routing;

@@ -7,6 +7,7 @@
 mod export;
 mod field;
 pub mod keys;
+mod kubernetes;
 pub mod lists;
 mod live;
 mod load;
@@ -19,6 +20,7 @@ mod secret;
 mod values;
 
 pub use export::{ExportConfig, ExportProfile, ExportProtocol, Temporality};
+pub use kubernetes::{KubernetesConfig, NameSource};
 pub use live::{adopt, changed};
 pub use load::{DEFAULT_FILE, Effective, Origin, Request, from_text, load};
 pub use page::reference_page;
@@ -66,6 +68,7 @@ pub struct Config {
     pub privacy: Privacy,
     pub probe: ProbeConfig,
     pub export: ExportConfig,
+    pub kubernetes: KubernetesConfig,
 }
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PrometheusConfig {
@@ -298,6 +301,7 @@ impl Default for Config {
             privacy: Privacy { cmdline: CmdlineMode::Redacted, redact: Vec::new() },
             probe: ProbeConfig { enabled: true },
             export: ExportConfig::default(),
+            kubernetes: KubernetesConfig::default(),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod export;
 mod incident;
+mod names;
 pub mod pressure;
 pub mod reload;
 mod report;
@@ -13,6 +14,7 @@ mod routing;
 
 pub use export::{DeliveryView, ExportView, LaneView};
 pub use incident::*;
+pub use names::{KubernetesView, NamesFigures};
 pub use report::*;
 pub use routing::{DestinationView, SilenceRequest, SilenceView};
 
@@ -225,6 +227,8 @@ pub struct CgroupView {
     pub events: BTreeMap<String, u64>,
     pub psi: Option<PsiView>,
     pub processes: usize,
+    /// Where it runs by the names of Kubernetes; null elsewhere, and while they are not known.
+    pub kubernetes: Option<KubernetesView>,
     /// Its own events wake the agent; others are found by sampling alone.
     pub listened_to: bool,
     pub judgement: Judgement,
@@ -259,6 +263,8 @@ pub struct ProcessView {
     pub uid: Option<u32>,
     pub cgroup: Option<String>,
     pub workload: String,
+    /// Where it runs by the names of Kubernetes; null elsewhere, and while they are not known.
+    pub kubernetes: Option<KubernetesView>,
     pub at: String,
     pub rss_bytes: Bytes,
     pub anon_bytes: Bytes,
@@ -446,6 +452,7 @@ pub struct OwnView {
     pub incidents_dropped_total: u64,
     pub incident_write_failures_total: u64,
     pub reports: ReportFigures,
+    pub names: NamesFigures,
     /// Targets whose history is pinned.
     pub pins: usize,
     pub pins_refused_total: u64,

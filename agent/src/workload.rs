@@ -1,7 +1,7 @@
 //! Who owns a cgroup: a pod, a container, a systemd unit, a user, or the node itself.
 //!
 //! Pure: looks at nothing but the path. It asks no kubelet and no container runtime, so it knows
-//! ids and never the names that people gave; those come from elsewhere and are joined by id.
+//! ids and never the names that people gave: those are handed in, and joined by id ([`names`]).
 //!
 //! The rules, innermost first. A pod wins over all around it, because a cluster may run in a
 //! container (kind) or in a pod; a container wins over the unit or user that started it, because
@@ -9,6 +9,7 @@
 //! anchored: in a private cgroup namespace they begin anywhere, even with `/../..`.
 
 mod component;
+pub mod names;
 mod program;
 
 pub use program::workload_name;

@@ -7,6 +7,39 @@ import { bytes, duration, percent, quantity, rate, visible } from "../../agent/w
 import { filter, order, rowsOf } from "../../agent/web/app/rows.js";
 import { documents } from "./stub-agent.mjs";
 
+test("what runs in a pod has the names of Kubernetes where it has any, and its ids beside them", () => {
+  const names = {
+    "k8s.namespace.name": "shop",
+    "k8s.pod.name": "web-1",
+    "k8s.container.name": "app",
+  };
+  const kubernetes = { namespace: "shop", pod: "web-1", container: "app" };
+  const of = (kind, id, labels, more) => ({ target: { kind, id, labels, ...more }, state: "ok" });
+  const workload = of("workload", "workload:pod/77/java", { ...names, workload: "pod/77/java" });
+  const unit = of("workload", "workload:unit/a.service/x", { workload: "unit/a.service/x" });
+  const data = {
+    verdicts: { workload: [workload, unit], process: [], cgroup: [] },
+    processes: [{ id: "process:7@1", pid: 7, comm: "java", workload: "pod/77/java", kubernetes }],
+    cgroups: [
+      { id: "cgroup:/pod77/1", path: "/pod77/1", kubernetes },
+      { id: "cgroup:/pod77", path: "/pod77", kubernetes: { ...kubernetes, container: null } },
+      { id: "cgroup:/a", path: "/a", kubernetes: null },
+    ],
+  };
+  const shown = (kind) => rowsOf(kind, data).map(({ name, note }) => [name, note]);
+  assert.deepEqual(shown("workload"), [
+    ["shop/web-1/app/java", ""],
+    ["unit/a.service/x", ""],
+  ]);
+  assert.deepEqual(shown("process"), [["java", "pid 7 · shop/web-1/app"]]);
+  assert.deepEqual(shown("cgroup"), [
+    ["shop/web-1/app", "/pod77/1"],
+    ["shop/web-1", "/pod77"],
+    ["/a", ""],
+  ]);
+  assert.equal(filter(rowsOf("cgroup", data), "pod77", false).length, 2, "ids are found too");
+});
+
 test("numbers read well, and a missing one is a dash", () => {
   assert.deepEqual([0, 1023, 1536, 104_857_600, 2 ** 40, -2048].map(bytes), [
     "0 B",

@@ -15,6 +15,7 @@ mod descriptors;
 mod export;
 mod hostile;
 mod incidents;
+mod kubernetes;
 mod leaks;
 mod live;
 mod metrics;

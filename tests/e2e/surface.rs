@@ -81,6 +81,7 @@ fn readyz_verbose_names_every_source_and_what_it_sees() {
         "descriptors",
         "history",
         "incidents",
+        "kubernetes",
         "node",
         "oom_log",
         "proc_events",

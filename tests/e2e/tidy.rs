@@ -31,7 +31,7 @@ const BELOW_SOURCES: [&str; 3] = ["clock", "target", "units"];
 const USES_PSI: [&str; 2] = ["cgroup", "node"];
 
 /// Parts that are handed everything they judge.
-const PURE: [&str; 5] = ["detect", "forecast", "history", "pressure", "verdict"];
+const PURE: [&str; 6] = ["detect", "forecast", "history", "pressure", "verdict", "workload"];
 const IMPURE: [&[&str]; 10] = [
     &["std", "fs"],
     &["std", "net"],

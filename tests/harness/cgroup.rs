@@ -42,6 +42,22 @@ impl Cgroup {
         }
         // A unit of its own, so that its programs are no part of another test's workload.
         let dir = root.join(format!("plimsoll-test-{}-{name}.service", std::process::id()));
+        Self::at(dir, limit_mib)
+    }
+
+    /// One below this one, which has to outlive it.
+    ///
+    /// # Errors
+    /// What forbids it.
+    pub fn below(&self, name: &str, limit_mib: u64) -> Result<Self, String> {
+        if self.version == Version::V2 {
+            let _ = fs::write(self.dir.join("cgroup.subtree_control"), "+memory");
+        }
+        Self::at(self.dir.join(name), limit_mib)
+    }
+
+    fn at(dir: PathBuf, limit_mib: u64) -> Result<Self, String> {
+        let (version, root) = cgroup_version().ok_or("no memory cgroup hierarchy is mounted")?;
         fs::create_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
         let cgroup = Self { dir, root, version };
         let limit = (limit_mib * 1024 * 1024).to_string();

@@ -69,6 +69,13 @@ pub const FOR_TESTS: &[Tool] = &[
         package: "libtcmalloc-minimal4",
         why: "heap reports have to know it",
     },
+    Tool {
+        program: "containerd",
+        package: "containerd",
+        why: "runs the pods whose names the agent asks for",
+    },
+    Tool { program: "runc", package: "runc", why: "makes the containers of containerd" },
+    Tool { program: "busybox", package: "busybox-static", why: "what runs in containers" },
     Tool { program: "strip", package: "binutils", why: "heap reports read stripped programs" },
 ];
 

@@ -5,7 +5,8 @@
 use super::OomKill;
 use crate::target::TargetKind;
 use crate::units::Bytes;
-use crate::verdict::{Cause, Eta, State, Verdict};
+use crate::verdict::{Cause, Eta, State, TargetLabel, Verdict};
+use crate::workload::names;
 
 /// The longest name that is shown. Units: characters.
 const NAME_MAX: usize = 120;
@@ -27,7 +28,7 @@ pub(crate) fn plain(name: &str) -> String {
 
 /// Summary and description of a verdict that fires.
 pub(super) fn of_verdict(verdict: &Verdict) -> (String, String) {
-    let who = who(verdict);
+    let who = who(&verdict.target);
     let rate = rate(verdict.rate_bytes_per_s.0);
     let limit = match (verdict.limit_bytes.bytes(), verdict.eta_s) {
         (Some(limit), Some(eta)) => {
@@ -64,6 +65,8 @@ pub(super) fn of_kill(kill: &OomKill) -> (String, String) {
         (None, Some(pid)) => format!("pid {pid}"),
         (None, None) => "a process".to_owned(),
     };
+    let within = names::place(&kill.labels).map(|place| format!(" in {}", plain(&place)));
+    let victim = format!("{victim}{}", within.unwrap_or_default());
     let place = match name(&kill.memcg) {
         Some(path) => format!("cgroup {path} had reached its limit"),
         None => "the node was out of memory".to_owned(),
@@ -79,20 +82,28 @@ pub(super) fn of_kill(kill: &OomKill) -> (String, String) {
     (summary, description)
 }
 
-fn who(verdict: &Verdict) -> String {
-    let target = &verdict.target;
+fn who(target: &TargetLabel) -> String {
     let label = |name: &str| target.labels.get(name).map(|value| plain(value));
     let after_colon = || {
         let name = target.id.split_once(':').map_or(target.id.as_str(), |(_, name)| name);
         plain(name)
     };
-    match target.kind {
-        TargetKind::Node => "The node".to_owned(),
-        TargetKind::Workload => format!("Workload {}", after_colon()),
-        TargetKind::Cgroup => format!("Cgroup {}", after_colon()),
-        TargetKind::Process => match (label("comm"), target.pid) {
-            (Some(comm), Some(pid)) => format!("{comm} (pid {pid})"),
-            (Some(comm), None) => comm,
+    let place = names::place(&target.labels).map(|place| plain(&place));
+    let within = place.as_ref().map(|place| format!(" in {place}")).unwrap_or_default();
+    match (target.kind, place) {
+        (TargetKind::Node, _) => "The node".to_owned(),
+        (TargetKind::Workload, _) => {
+            let name = names::shown_workload(&after_colon(), &target.labels);
+            format!("Workload {}", plain(&name))
+        }
+        (TargetKind::Cgroup, Some(place)) if label(names::CONTAINER).is_some() => {
+            format!("Container {place}")
+        }
+        (TargetKind::Cgroup, Some(place)) => format!("Pod {place}"),
+        (TargetKind::Cgroup, None) => format!("Cgroup {}", after_colon()),
+        (TargetKind::Process, _) => match (label("comm"), target.pid) {
+            (Some(comm), Some(pid)) => format!("{comm} (pid {pid}){within}"),
+            (Some(comm), None) => format!("{comm}{within}"),
             (None, _) => format!("Process {}", after_colon()),
         },
     }
@@ -172,6 +183,36 @@ mod tests {
     fn a_hostile_name_becomes_one_plain_line() {
         assert_eq!(plain("a\nb\x1b[31m\u{202e}c<script>"), "a?b?[31m?c<script>");
         assert_eq!(plain(&"x".repeat(500)).chars().count(), NAME_MAX + 1);
+    }
+
+    #[test]
+    fn what_runs_in_a_pod_is_called_by_its_names() {
+        let pairs = [
+            ("k8s.namespace.name", "shop"),
+            ("k8s.pod.name", "web\n1"),
+            ("k8s.container.name", "app"),
+            ("comm", "java"),
+        ];
+        let labels: std::collections::BTreeMap<_, _> =
+            pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        let of = |kind, id: &str, pid| {
+            let target = TargetLabel {
+                kind,
+                id: id.into(),
+                pid,
+                start_time: None,
+                cgroup: None,
+                labels: labels.clone(),
+            };
+            who(&target)
+        };
+        let workload = of(TargetKind::Workload, "workload:pod/77/java", None);
+        assert_eq!(workload, "Workload shop/web?1/app/java");
+        assert_eq!(of(TargetKind::Cgroup, "cgroup:/pod77/1", None), "Container shop/web?1/app");
+        let process = of(TargetKind::Process, "process:7@1", Some(7));
+        assert_eq!(process, "java (pid 7) in shop/web?1/app");
+        let kill = OomKill { labels: labels.clone(), victim_pid: Some(7), ..OomKill::default() };
+        assert!(of_kill(&kill).0.starts_with("The kernel killed pid 7 in shop/web?1/app: "));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::verdict::{Cause, Eta, State, TargetLabel, Verdict};
 use crate::view::*;
 use parking_lot::Mutex;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::broadcast;
 
@@ -73,7 +74,7 @@ fn verdict(id: &str, state: State, p50: f64) -> Verdict {
             pid: Some(42),
             start_time: Some("2026-11-21T09:00:00.000Z".to_owned()),
             cgroup: Some("/kubepods/pod-1".to_owned()),
-            labels: [("workload".to_owned(), HOSTILE.to_owned())].into(),
+            labels: labels(&[("workload", HOSTILE)]),
         },
         state,
         cause: Cause::HeapLeak,
@@ -87,6 +88,24 @@ fn verdict(id: &str, state: State, p50: f64) -> Verdict {
     }
 }
 
+/// These, and the names of a container in Kubernetes.
+fn labels(own: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let names =
+        [("k8s.namespace.name", "shop"), ("k8s.pod.name", "web-1"), ("k8s.container.name", "app")];
+    own.iter().chain(&names).map(|(key, value)| ((*key).into(), (*value).into())).collect()
+}
+
+fn kubernetes() -> Option<KubernetesView> {
+    Some(KubernetesView {
+        namespace: "shop".to_owned(),
+        pod: "web-1".to_owned(),
+        container: Some("app".to_owned()),
+        owner: Some("deployment/web".to_owned()),
+        memory_limit_bytes: Some(Bytes::mib(512)),
+        memory_request_bytes: Some(Bytes::mib(256)),
+    })
+}
+
 fn process() -> ProcessView {
     ProcessView {
         id: "process:42@100".to_owned(),
@@ -96,6 +115,7 @@ fn process() -> ProcessView {
         shmem_bytes: Some(Bytes::mib(1)),
         swap_bytes: Some(Bytes(0)),
         threads: Some(8),
+        kubernetes: kubernetes(),
         ..ProcessView::default()
     }
 }
@@ -108,6 +128,7 @@ fn incident() -> Incident {
         victims: vec![Victim {
             pid: Some(42),
             comm: Some(HOSTILE.to_owned()),
+            labels: labels(&[]),
             ..Victim::default()
         }],
         ..Incident::default()
@@ -172,6 +193,7 @@ impl Watch for Desk {
             kernel_bytes: Some(Bytes::mib(9)),
             swap_bytes: Some(Bytes(0)),
             events: [("oom_kill".to_owned(), 2)].into(),
+            kubernetes: kubernetes(),
             ..cgroup(HOSTILE, 300)
         };
         let small = (1..=500).map(|n| cgroup(&format!("/small/{n}"), 1));
@@ -274,6 +296,13 @@ impl Watch for Desk {
             reports: ReportFigures {
                 taken_total: [("0".to_owned(), 4)].into(),
                 ..ReportFigures::default()
+            },
+            names: NamesFigures {
+                enabled: true,
+                pods: 1,
+                lookups_total: [("answered".to_owned(), 3)].into(),
+                age_s: Some(4.0),
+                ..NamesFigures::default()
             },
             shed_factor: 1.0,
             ..OwnView::default()

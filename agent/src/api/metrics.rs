@@ -9,6 +9,7 @@ mod destinations;
 mod export;
 mod guard;
 mod incidents;
+mod names;
 mod own;
 mod pressure;
 mod processes;
@@ -106,6 +107,7 @@ impl Collector for Scrape {
         let help = "Share of one core that sampling may use.";
         sheet.gauge("agent_sampler_cpu_budget_ratio", help, self.settings.cpu_budget)?;
         reports::write(&mut sheet, &own.reports)?;
+        names::write(&mut sheet, &own.names)?;
         own::write_sources(&mut sheet, &watch.health())?;
         pressure::write(&mut sheet, &watch.pressure())?;
         incidents::write_alerts(&mut sheet, &watch.alerts())?;

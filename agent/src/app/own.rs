@@ -4,7 +4,7 @@ use crate::reports::Reports;
 use crate::sampler::State;
 use crate::sources::process::statm;
 use crate::units::Bytes;
-use crate::view::{OwnView, ReportFigures};
+use crate::view::{NamesFigures, OwnView, ReportFigures};
 use rustix::time::{ClockId, clock_gettime};
 use tikv_jemalloc_ctl::{epoch, stats};
 
@@ -52,6 +52,7 @@ pub(super) fn own(state: &State) -> OwnView {
         incidents_dropped_total: state.recorder.counters.dropped,
         incident_write_failures_total: state.recorder.counters.write_failures,
         reports: state.reports.as_deref().map(reports).unwrap_or_default(),
+        names: names(state),
         pins: state.recorder.pins.len(),
         pins_refused_total: state.recorder.counters.pins_refused,
         first_sweep_seconds: state.ready_at.map(|at| at.since(state.started).as_secs_f64()),
@@ -71,6 +72,23 @@ fn reports(keeper: &Reports) -> ReportFigures {
         kept_bytes: Bytes(keeper.shelf().bytes()),
         deleted_total: counts.shelf.deleted,
         write_failures_total: counts.shelf.write_failures,
+    }
+}
+
+fn names(state: &State) -> NamesFigures {
+    let (naming, directory) = (&state.naming, state.cgroups.names());
+    let told = &naming.told;
+    let now = state.clock.now();
+    let counts = [("answered", told.answered), ("failed", told.failed)];
+    NamesFigures {
+        enabled: naming.keeper.is_some(),
+        pods: directory.len(),
+        containers: directory.containers(),
+        omitted: directory.left_out,
+        unknown: naming.unknown,
+        lookups_total: counts.map(|(name, n)| (name.to_owned(), n)).into(),
+        age_s: told.answered_at.map(|at| now.since(at).as_secs_f64()),
+        took_s: told.took.as_secs_f64(),
     }
 }
 

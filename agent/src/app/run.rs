@@ -2,9 +2,9 @@
 
 use super::assemble::{AssembleError, assemble};
 use super::desk::Desk;
-use super::exporting;
 use super::reload::{self, Parts, Relevel, Reloader};
 use super::routing;
+use super::{exporting, naming};
 use crate::api::{self, ApiSettings, Guard, MetricsSettings, Reload, RuleFaults, Rules};
 use crate::config::{Config, Request};
 use crate::sampler;
@@ -97,6 +97,7 @@ async fn serve(start: Start, announce: impl FnOnce(SocketAddr, bool)) -> Result<
     let routing = routing::start(&config, state_dir.clone(), &sampler.state);
     let routing = routing.map_err(RunError::Start)?;
     let state = Arc::clone(&sampler.state);
+    naming::start(&mut state.lock()).map_err(RunError::Start)?;
     let desk = || Desk::new(Arc::clone(&state), Some(Arc::clone(&routing.routing)));
     let export = exporting::start(&config, state_dir.as_deref(), desk());
     let export = export.map_err(RunError::Start)?;
@@ -111,6 +112,7 @@ async fn serve(start: Start, announce: impl FnOnce(SocketAddr, bool)) -> Result<
         cadvisor_names: config.prometheus.cadvisor_names,
         cpu_budget: config.sampling.cpu_budget,
     };
+    let shared = Arc::clone(&state);
     let parts = Parts { request, listening: address, guard: Arc::clone(&guard), state, relevel };
     let reloader = Arc::new(Reloader::new(parts, config));
     let reload: Arc<dyn Reload> = Arc::clone(&reloader) as Arc<dyn Reload>;
@@ -136,6 +138,7 @@ async fn serve(start: Start, announce: impl FnOnce(SocketAddr, bool)) -> Result<
     if let Some(export) = export {
         export.stop();
     }
+    naming::stop(&shared.lock());
     handle.stop();
     routing.stop();
     drop(probe);

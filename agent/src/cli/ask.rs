@@ -10,6 +10,7 @@ use crate::verdict::Verdict;
 use crate::view::{
     CgroupView, HealthView, Incident, IncidentSummary, NodeView, ProcessList, SeriesView,
 };
+use crate::workload::names;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
@@ -274,12 +275,18 @@ pub(crate) fn name_of(verdict: &Verdict) -> String {
     let label = |name: &str| target.labels.get(name).filter(|value| !value.is_empty());
     let plain = target.id.split_once(':').map_or(target.id.as_str(), |(_, name)| name);
     match (target.kind, target.pid, label("comm")) {
-        (TargetKind::Process, Some(pid), Some(comm)) => match label("workload") {
-            Some(workload) => format!("{comm}[{pid}] in {workload}"),
-            None => format!("{comm}[{pid}]"),
-        },
+        (TargetKind::Process, Some(pid), Some(comm)) => {
+            match names::place(&target.labels).or_else(|| label("workload").cloned()) {
+                Some(place) => format!("{comm}[{pid}] in {place}"),
+                None => format!("{comm}[{pid}]"),
+            }
+        }
         (TargetKind::Process, Some(pid), None) => format!("pid {pid}"),
         (TargetKind::Node, ..) => "the node".into(),
+        (TargetKind::Workload, ..) => names::shown_workload(plain, &target.labels),
+        (TargetKind::Cgroup, ..) => {
+            names::place(&target.labels).unwrap_or_else(|| plain.to_owned())
+        }
         _ => plain.to_owned(),
     }
 }

@@ -6,6 +6,7 @@ mod checks;
 mod destinations;
 mod export;
 mod facts;
+mod names;
 mod probes;
 
 use super::{Exit, Failure};
@@ -65,11 +66,13 @@ pub(super) fn doctor(args: &DoctorArgs, env: Env, out: &mut dyn Write) -> Result
     let config = &effective.config;
     let roots = Roots { proc: config.proc_root.clone(), sys: config.sys_root.clone() };
     let state_dir = config.resolve_state_dir(rustix::process::geteuid().as_raw(), &env);
+    let names = names::check(&config.kubernetes, &env);
     let facts = Facts::gather(&roots, state_dir, config.http.listen);
     let mut checks = vec![configuration(&effective, problems.as_ref())];
     checks.extend(checks::all(&facts));
     checks.extend(destinations::check(&config.routing.destinations));
     checks.extend(export::check(&config.export));
+    checks.extend(names);
     if args.json {
         let ok = checks.iter().all(|check| check.level != Level::Fail);
         serde_json::to_writer(&mut *out, &serde_json::json!({ "ok": ok, "checks": checks }))?;

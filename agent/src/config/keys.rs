@@ -6,6 +6,7 @@
 
 pub mod export;
 mod http;
+mod kubernetes;
 pub mod pressure;
 mod privacy;
 mod probe;
@@ -410,6 +411,14 @@ pub static KEYS: &[Key] = &[
     export::CONTAINERS_MAX,
     export::QUEUE_SIZE_MAX,
     export::QUEUE_AGE_MAX,
+    kubernetes::SOURCE,
+    kubernetes::KUBELET_URL,
+    kubernetes::TOKEN_FILE,
+    kubernetes::CA_FILE,
+    kubernetes::INSECURE,
+    kubernetes::CRI_SOCKET,
+    kubernetes::REFRESH_INTERVAL,
+    kubernetes::TIMEOUT,
     privacy::CMDLINE,
     privacy::REDACT,
 ];

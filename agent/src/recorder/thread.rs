@@ -5,6 +5,7 @@ use super::shelf::Shelf;
 use super::{compose, compose::finish};
 use crate::reports::Reports;
 use crate::view::{Aftermath, IncidentSummary};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
@@ -21,6 +22,8 @@ pub enum Job {
     Draft(Box<Draft>),
     More(More),
     Aftermath(String, Aftermath),
+    /// An incident's cgroups that are known by name now, with the labels of their owners.
+    Named(String, Vec<(String, BTreeMap<String, String>)>),
     Checkpoint(Box<Checkpoint>),
 }
 
@@ -124,6 +127,13 @@ fn work(shelf: &Shelf, reports: Option<&Reports>, jobs: &Receiver<Job>, tell: &S
                 finish(&mut incident);
                 (false, incident)
             }
+            Job::Named(id, named) => {
+                let Some(mut incident) = shelf.read(&id).map(Arc::unwrap_or_clone) else {
+                    continue;
+                };
+                name(&mut incident, &named);
+                (false, incident)
+            }
             Job::Checkpoint(checkpoint) => {
                 shelf.retry();
                 shelf.checkpoint(&checkpoint);
@@ -136,6 +146,23 @@ fn work(shelf: &Shelf, reports: Option<&Reports>, jobs: &Receiver<Job>, tell: &S
             return;
         }
     }
+}
+
+/// Enters names that came after the incident.
+fn name(incident: &mut crate::view::Incident, named: &[(String, BTreeMap<String, String>)]) {
+    let of = |path: Option<&str>| {
+        let known = named.iter().find(|(known, _)| Some(known.as_str()) == path);
+        known.map(|(_, labels)| labels.clone()).unwrap_or_default()
+    };
+    for victim in &mut incident.victims {
+        let labels = of(victim.cgroup.as_deref());
+        victim.labels.extend(labels);
+    }
+    if let Some(memcg) = &mut incident.memcg {
+        let labels = of(Some(&memcg.path));
+        memcg.labels.extend(labels);
+    }
+    finish(incident);
 }
 
 fn with_reports(

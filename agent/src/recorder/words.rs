@@ -2,6 +2,7 @@
 
 use crate::alert::plain;
 use crate::view::{Incident, KillKind, SeenBy, Victim};
+use crate::workload::names;
 
 /// `pid`s and names of one victim, and how many more there were.
 #[must_use]
@@ -30,7 +31,14 @@ pub(super) fn summary(incident: &Incident) -> String {
     } else {
         first
     };
-    format!("The kernel killed {who}{others}: {}", place(incident))
+    let within = named(incident).map(|name| format!(" in {}", plain(&name))).unwrap_or_default();
+    format!("The kernel killed {who}{others}{within}: {}", place(incident))
+}
+
+/// Where the first victim ran, by name: its container and pod, else those whose limit it was.
+fn named(incident: &Incident) -> Option<String> {
+    let of_victim = incident.victims.first().and_then(|victim| names::place(&victim.labels));
+    of_victim.or_else(|| names::place(&incident.memcg.as_ref()?.labels))
 }
 
 fn place(incident: &Incident) -> String {

@@ -8,6 +8,7 @@ use crate::history::{History, Split};
 use crate::sources::cgroup::{Details, Kept, Usage, tightest};
 use crate::target::Target;
 use crate::units::{Bytes, Limit};
+use crate::workload::names::{Directory, Known};
 use crate::workload::{Owner, owner_of};
 use rustc_hash::FxHashMap;
 use std::ops::{Deref, DerefMut};
@@ -20,6 +21,8 @@ pub struct Cgroup {
     pub path: Arc<str>,
     pub ceiling: Ceiling,
     pub owner: Arc<Owner>,
+    /// Its path has the id of a pod or container that is not known by name.
+    pub unnamed: Option<Unnamed>,
     pub usage: Option<Usage>,
     /// When the parts of the usage were read.
     pub parts_at: Stamp,
@@ -70,9 +73,17 @@ pub struct Ceiling {
     pub headroom: Option<Bytes>,
 }
 
+/// Since when a name is missing, and how many answers have not brought it.
+#[derive(Clone, Copy, Debug)]
+pub struct Unnamed {
+    pub since: Stamp,
+    pub answers: u8,
+}
+
 #[derive(Debug, Default)]
 pub struct Cgroups {
     table: Table<Cgroup>,
+    names: Arc<Directory>,
     by_path: FxHashMap<Arc<str>, u32>,
 }
 
@@ -98,12 +109,15 @@ impl Cgroups {
     /// Adds a cgroup that is not watched yet.
     pub fn add(&mut self, path: &Arc<str>, history: &mut History, now: Stamp) -> u32 {
         let series = history.open(&Target::Cgroup(Arc::clone(path)), now);
+        let owner = self.owner_of(path);
+        let unknown = self.names.knows(&owner.labels) == Known::No;
         let index = self.table.insert(Cgroup {
             track: Track::new(series, now),
             kept: None,
             path: Arc::clone(path),
             ceiling: Ceiling::default(),
-            owner: Arc::new(owner_of(path)),
+            owner: Arc::new(owner),
+            unnamed: unknown.then_some(Unnamed { since: now, answers: 0 }),
             usage: None,
             parts_at: now,
             details: None,
@@ -120,6 +134,39 @@ impl Cgroups {
         });
         self.by_path.insert(Arc::clone(path), index);
         index
+    }
+
+    /// Who owns the cgroup at `path`, which need not be watched, with the names that are known.
+    #[must_use]
+    pub fn owner_of(&self, path: &str) -> Owner {
+        if let Some(cgroup) = self.find(path).and_then(|index| self.get(index)) {
+            return (*cgroup.owner).clone();
+        }
+        let owner = owner_of(path);
+        self.names.named(&owner).unwrap_or(owner)
+    }
+
+    /// Who is known by name.
+    #[must_use]
+    pub const fn names(&self) -> &Arc<Directory> {
+        &self.names
+    }
+
+    /// Takes up a new directory: adds names, takes none away.
+    pub fn take_up(&mut self, names: Arc<Directory>) {
+        self.names = names;
+        for cgroup in self.table.iter_mut() {
+            if let Some(named) = self.names.named(&cgroup.owner) {
+                cgroup.owner = Arc::new(named);
+            }
+            cgroup.unnamed = match self.names.knows(&cgroup.owner.labels) {
+                Known::No => cgroup.unnamed.map(|unnamed| Unnamed {
+                    answers: unnamed.answers.saturating_add(1),
+                    ..unnamed
+                }),
+                Known::Yes | Known::Foreign => None,
+            };
+        }
     }
 
     pub fn remove(&mut self, index: u32) -> Option<Cgroup> {
@@ -167,6 +214,45 @@ pub fn split_of(usage: &Usage) -> Split {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::HistoryParams;
+    use crate::workload::names::{Container, Pod, place};
+
+    #[test]
+    fn names_are_taken_up_when_they_come_and_outlive_their_directory() {
+        let mut history = History::new(HistoryParams { ram_budget: Bytes::mib(1) });
+        let mut cgroups = Cgroups::default();
+        let (uid, id) = ("0f2c3bd2-2c66-4a7a-9e2d-2c5a1f0d9b7e", "a1".repeat(32));
+        let directory = |ids: &[&String]| {
+            let ids = ids.iter().map(ToString::to_string).collect();
+            let app = Container { name: "app".into(), ids, ..Container::default() };
+            Arc::new(Directory::new(vec![Pod {
+                uids: vec![uid.into()],
+                namespace: "shop".into(),
+                name: "web-1".into(),
+                containers: vec![app],
+                ..Pod::default()
+            }]))
+        };
+        let path = format!("/kubepods/pod{uid}/{id}");
+        let index = cgroups.add(&path.as_str().into(), &mut history, Stamp(0));
+        let seen = |cgroups: &Cgroups| {
+            let cgroup = cgroups.get(index).unwrap();
+            let answers = cgroup.unnamed.map(|unnamed| unnamed.answers);
+            (place(&cgroup.owner.labels), answers)
+        };
+        assert_eq!(seen(&cgroups), (None, Some(0)));
+        cgroups.take_up(directory(&[]));
+        assert_eq!(seen(&cgroups), (Some("shop/web-1".into()), Some(1)));
+        cgroups.take_up(directory(&[&id]));
+        assert_eq!(seen(&cgroups), (Some("shop/web-1/app".into()), None));
+        cgroups.take_up(Arc::default());
+        let (name, _) = seen(&cgroups);
+        assert_eq!(name.as_deref(), Some("shop/web-1/app"));
+        cgroups.take_up(directory(&[&id]));
+        let ended = format!("/kubepods/pod{uid}/{}", "b2".repeat(32));
+        assert_eq!(place(&cgroups.owner_of(&path).labels).as_deref(), Some("shop/web-1/app"));
+        assert_eq!(place(&cgroups.owner_of(&ended).labels).as_deref(), Some("shop/web-1"));
+    }
 
     #[test]
     fn what_reclaim_can_drop_is_no_demand() {

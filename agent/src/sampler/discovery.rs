@@ -254,7 +254,7 @@ fn join(state: &mut State, index: u32, identity: &Identity, now: Stamp) {
     let naming = path.clone().or_else(|| identity.cgroup.path().map(Into::into));
     let owner = match cgroup.and_then(|index| state.cgroups.get(index)) {
         Some(cgroup) => Arc::clone(&cgroup.owner),
-        None => Arc::new(crate::workload::owner_of(naming.as_deref().unwrap_or("/"))),
+        None => Arc::new(state.cgroups.owner_of(naming.as_deref().unwrap_or("/"))),
     };
     let program = identity.exe.as_deref().unwrap_or(&identity.comm);
     let name = workload_name(&owner, program);

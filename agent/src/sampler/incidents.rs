@@ -42,11 +42,16 @@ pub fn killed(state: &mut State, kill: &Kill<'_>, now: Stamp) -> String {
         return id;
     }
     let id = id_of(state, at, victim.pid);
+    let paths: Vec<String> =
+        victim.cgroup.iter().chain(&kill.memcg.map(str::to_owned)).cloned().collect();
     let followed = victim.cgroup.clone().filter(|_| !is_later(kill));
     state.recorder.bursts.begin(id.clone(), kill.memcg, followed, at, now);
     state.recorder.counters.incidents += 1;
     let draft = draft(state, kill, id.clone(), victim, death, at);
     state.recorder.post(Job::Draft(Box::new(draft)));
+    let mut paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    paths.dedup();
+    super::naming::incident_begun(state, &id, &paths, now);
     id
 }
 

@@ -12,6 +12,7 @@ use crate::alert::OomKill;
 use crate::clock::Stamp;
 use crate::sources::cgroup::{Details, read_details};
 use crate::sources::oom;
+use crate::workload::OwnerKind;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +47,7 @@ pub fn logged(state: &mut State, kill: &oom::OomKill, now: Stamp) {
     let workload = victim.and_then(|p| p.facts.workload).and_then(|at| state.workloads.get(at));
     let workload = workload.map(|workload| workload.name.to_string());
     let known = OomKill {
-        labels: labels_of(state, kill.oom_memcg.as_deref(), workload),
+        labels: labels_of(state, [&kill.memcg, &kill.oom_memcg], workload),
         victim_pid: Some(kill.victim_pid),
         victim_comm: Some(kill.victim_comm.clone()),
         killer_comm: kill.killer_comm.clone(),
@@ -102,12 +103,23 @@ pub fn placed(state: &State, mut kill: oom::OomKill, now: Stamp) -> oom::OomKill
 /// What rules and routes may look for: who owns the cgroup, and what the victim was part of.
 fn labels_of(
     state: &State,
-    memcg: Option<&str>,
+    [victims, limited]: [&Option<String>; 2],
     workload: Option<String>,
 ) -> BTreeMap<String, String> {
-    let cgroup = memcg.and_then(|path| state.cgroups.find(path)).and_then(|i| state.cgroups.get(i));
-    let mut labels = cgroup.map(|cgroup| cgroup.owner.labels.clone()).unwrap_or_default();
-    labels.extend(cgroup.map(|cgroup| ("owner".to_owned(), cgroup.owner.name.clone())));
+    let mut labels = BTreeMap::new();
+    // Who was killed in which container is known by name where that is a pod's, whosever the limit.
+    let own = victims.as_deref().map(|path| state.cgroups.owner_of(path));
+    labels.extend(
+        own.filter(|owner| owner.kind == OwnerKind::Pod)
+            .map(|own| own.labels)
+            .into_iter()
+            .flatten(),
+    );
+    if let Some(path) = limited.as_deref() {
+        let owner = state.cgroups.owner_of(path);
+        labels.extend(owner.labels);
+        labels.insert("owner".to_owned(), owner.name);
+    }
     labels.extend(workload.map(|name| ("workload".to_owned(), name)));
     labels
 }
@@ -131,7 +143,8 @@ pub fn counted(state: &mut State, mut kills: u64, now: Stamp) {
 fn counted_at(state: &mut State, path: Option<&str>, count: u64, now: Stamp) {
     let entered = Kill { log: None, memcg: path, cgroup: path, count };
     let incident = Some(killed(state, &entered, now));
-    let labels = labels_of(state, path, None);
+    let own = path.map(str::to_owned);
+    let labels = labels_of(state, [&own, &own], None);
     let known = OomKill { memcg: path.map(str::to_owned), labels, incident, ..OomKill::default() };
     tell_kill(state, &known, count, now);
 }

@@ -1,5 +1,6 @@
 //! All that the agent knows at this moment, under one lock.
 
+use super::naming::Naming;
 use super::pressing::Telling;
 use super::senses::Report;
 use super::wheel::{Due, Tick, Wheel};
@@ -136,6 +137,8 @@ pub struct State {
     pub shelf: Arc<Shelf>,
     /// Who takes heap reports; None where nobody does.
     pub reports: Option<Arc<Reports>>,
+    /// Who asks for the names of pods and containers.
+    pub naming: Naming,
 }
 
 impl State {
@@ -176,6 +179,7 @@ impl State {
             recorder: Recorder::new(config.recorder.pins_max),
             shelf: Arc::new(Shelf::in_memory()),
             reports: None,
+            naming: Naming::default(),
             config,
         }
     }

@@ -8,7 +8,7 @@ use super::state::State;
 use super::sweep::{Readers, sweep};
 use super::wheel::{Due, Tick};
 use super::witnesses::Witnesses;
-use super::{inside, judging, pressing};
+use super::{inside, judging, naming, pressing};
 use crate::clock::Stamp;
 use crate::history::persist::Journal;
 use crate::recorder::Writer;
@@ -290,6 +290,7 @@ impl Run {
             self.record(state, now);
             self.incident_health(state);
             inside::hear(state, now);
+            naming::second(state, now);
             self.expire_alerts(state, now);
             pressing::second(state, now);
             Self::descriptor_health(state);

@@ -57,7 +57,8 @@ impl Workload {
     pub fn labels(&self, cgroup: Option<&Cgroup>) -> BTreeMap<String, String> {
         let mut labels = cgroup.map_or(&self.owner, |cgroup| &cgroup.owner).labels.clone();
         if cgroup.is_none() && self.owner.kind == OwnerKind::Pod {
-            labels.retain(|key, _| !key.starts_with("container."));
+            let of_container = ["container.", "k8s.container."];
+            labels.retain(|key, _| !of_container.iter().any(|start| key.starts_with(start)));
         }
         labels
     }

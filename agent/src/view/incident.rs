@@ -121,6 +121,9 @@ pub struct Victim {
     pub uid: Option<u32>,
     pub cgroup: Option<String>,
     pub workload: Option<String>,
+    /// Of the cgroup's owner: ids by the path, and names where they are known, such as
+    /// `k8s.pod.name` and `k8s.container.name`.
+    pub labels: BTreeMap<String, String>,
     /// anon + file + shmem as the kernel printed them; else the last reading.
     pub rss_bytes: Option<Bytes>,
     pub anon_bytes: Option<Bytes>,
@@ -344,6 +347,8 @@ pub struct IncidentSummary {
     pub seen_by: SeenBy,
     pub cgroup: Option<String>,
     pub workload: Option<String>,
+    /// Of the first victim's owner, else of the cgroup's.
+    pub labels: BTreeMap<String, String>,
     /// `comm (pid)` of the victims, at most 4.
     pub victims: Vec<String>,
     pub victims_total: usize,
@@ -375,6 +380,11 @@ impl Incident {
             workload: first
                 .and_then(|v| v.workload.clone())
                 .or(memcg.and_then(|m| m.workload.clone())),
+            labels: first
+                .map(|v| v.labels.clone())
+                .filter(|labels| !labels.is_empty())
+                .or(memcg.map(|m| m.labels.clone()))
+                .unwrap_or_default(),
             victims: self.victims.iter().take(4).map(name).collect(),
             victims_total: self.victims.len() + self.victims_left_out as usize,
             limit_bytes: memcg.map_or(Limit::Max, |m| m.limit_bytes),

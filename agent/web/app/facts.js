@@ -3,7 +3,7 @@
 
 import { foreign, h, moment, targetHref } from "./dom.js";
 import { NONE, bytes, clock, count, percent } from "./format.js";
-import { bare } from "./rows.js";
+import { bare, placeOf, placeOfRow, workloadName } from "./rows.js";
 
 /** What is known of a target besides its verdict; empty where there is nothing. */
 export function factsOf(kind, own, verdict, data) {
@@ -28,6 +28,18 @@ function pairs(title, entries) {
 }
 
 const link = (id, text) => h("a", { href: targetHref(id) }, foreign(text));
+/** What Kubernetes calls it, and what its manifest says of memory. */
+function namesOf(own) {
+  if (!own) return [];
+  const said = [own.memory_request_bytes, own.memory_limit_bytes];
+  return [
+    ["Pod", `${own.namespace}/${own.pod}`],
+    ["Container", own.container ?? NONE],
+    ["Belongs to", own.owner ?? NONE],
+    ["Requested · limit", said.map((value) => (value === null ? NONE : bytes(value))).join(" · ")],
+  ];
+}
+
 const code = (text) => h("code", {}, foreign(text));
 
 function labelsOf(labels) {
@@ -57,8 +69,9 @@ function processFacts(p) {
       ["Executable", p.exe ? code(p.exe) : NONE],
       ["Started", p.start_time ? moment(clock(p.start_time), p.start_time) : NONE],
       ["User", p.uid === null ? NONE : `uid ${p.uid}`],
-      ["Workload", p.workload ? link(`workload:${p.workload}`, p.workload) : NONE],
+      ["Workload", p.workload ? link(`workload:${p.workload}`, workloadName(p.workload, placeOfRow(p))) : NONE],
       ["Cgroup", p.cgroup ? link(`cgroup:${p.cgroup}`, p.cgroup) : NONE],
+      ...namesOf(p.kubernetes),
       ["Threads", count(p.threads)],
       ["Open files", count(p.open_fds)],
       ["RSS", bytes(p.rss_bytes)],
@@ -85,6 +98,7 @@ function cgroupFacts(c, workloads) {
   return [
     ...pairs("Cgroup", [
       ["Owner", c.workload],
+      ...namesOf(c.kubernetes),
       [
         "Limit in force",
         c.limit_bytes === null
@@ -118,7 +132,7 @@ function cgroupFacts(c, workloads) {
 /** The workloads whose processes are in a cgroup, at most 20. */
 function membersOf(workloads) {
   const items = workloads.slice(0, 20).map(({ target, used_bytes: used }) => {
-    return h("li", {}, link(target.id, bare(target.id)), " ", h("b", {}, bytes(used)));
+    return h("li", {}, link(target.id, workloadName(bare(target.id), placeOf(target.labels))), " ", h("b", {}, bytes(used)));
   });
   return items.length ? [h("h3", {}, "Workloads in it"), h("ul", { class: "members" }, items)] : [];
 }

@@ -6,6 +6,7 @@ import { chart } from "./chart.js";
 import { foreign, h, moment, renew, targetHref } from "./dom.js";
 import { NONE, bytes, clock, duration, percent, rate } from "./format.js";
 import { diffHref, reportHref } from "./report.js";
+import { placeOf, workloadName } from "./rows.js";
 import { KINDS_OF_KILL, SUSPECT, cause, state } from "./words.js";
 
 const METRICS = ["used", "anon", "file", "shmem", "swap"];
@@ -32,6 +33,9 @@ export function incidentsPage() {
   };
 }
 
+/** The workload of an incident or a victim, by the names of Kubernetes where it has them. */
+const nameOf = ({ workload, labels }) => workloadName(workload, placeOf(labels));
+
 function card(incident) {
   const { id, at, summary, kind, cause: why, predicted_before_s: before } = incident;
   const told = [
@@ -47,7 +51,7 @@ function card(incident) {
       "p",
       { class: "alert-head" },
       h("span", { class: "quiet" }, moment(clock(at), at)),
-      incident.workload ? h("b", {}, foreign(incident.workload)) : null,
+      incident.workload ? h("b", {}, foreign(nameOf(incident))) : null,
     ),
     h("p", {}, h("a", { href: incidentHref(id) }, foreign(summary))),
     h("p", { class: "quiet" }, foreign(told.filter(Boolean).join(" · "))),
@@ -202,7 +206,7 @@ function nextOf({ next }) {
 function whoOf({ victims, victims_left_out: more, killer, memcg, aftermath }) {
   const name = (victim) => `${victim.comm ?? "?"} (pid ${victim.pid ?? "?"})`;
   const told = (victim) => {
-    const facts = [name(victim), victim.exe, victim.workload];
+    const facts = [name(victim), victim.exe, victim.workload && nameOf(victim)];
     if (Number.isFinite(victim.rss_bytes)) facts.push(`held ${bytes(victim.rss_bytes)}`);
     if (victim.oom_score_adj) facts.push(`oom_score_adj ${victim.oom_score_adj}`);
     if (victim.inferred) facts.push("inferred");

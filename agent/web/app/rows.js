@@ -8,10 +8,28 @@ import { SUSPECT, cause, state } from "./words.js";
 /** What a person would call the target of a verdict. */
 export function nameOf(verdict) {
   const { kind, id = "", labels = {} } = verdict.target ?? {};
+  const place = placeOf(labels);
   if (kind === "process") return labels.comm ?? id;
-  if (kind === "cgroup") return verdict.target.cgroup ?? bare(id);
-  if (kind === "workload") return labels.workload ?? bare(id);
+  if (kind === "cgroup") return place ?? verdict.target.cgroup ?? bare(id);
+  if (kind === "workload") return workloadName(labels.workload ?? bare(id), place);
   return kind === "node" ? "This node" : id;
+}
+
+/** `namespace/pod/container` by the labels of an owner; undefined of what has no such names. */
+export function placeOf(labels = {}) {
+  const [namespace, pod, container] = ["namespace", "pod", "container"].map(
+    (part) => labels?.[`k8s.${part}.name`],
+  );
+  return pod && [namespace, pod, container].filter(Boolean).join("/");
+}
+
+/** The same of a row of processes or cgroups. */
+export const placeOfRow = ({ kubernetes: own }) =>
+  own ? [own.namespace, own.pod, own.container].filter(Boolean).join("/") : undefined;
+
+/** A workload with its pod's name in the place of the pod's uid. */
+export function workloadName(workload, place) {
+  return place ? `${place}/${workload.slice(workload.lastIndexOf("/") + 1)}` : workload;
 }
 
 /** The text form without its kind: `workload:web` is `web`. */
@@ -20,12 +38,12 @@ export const bare = (id) => String(id).slice(String(id).indexOf(":") + 1);
 export const kindOf = (id) => (id === "node" ? "node" : String(id).split(":", 1)[0]);
 
 export function fromVerdict(verdict) {
-  const { kind, id, pid, cgroup } = verdict.target;
+  const { kind, id } = verdict.target;
   return {
     kind,
     id,
     name: nameOf(verdict),
-    note: kind === "process" ? `pid ${pid ?? "?"}` : (kind === "workload" && cgroup) || "",
+    note: noteOf(verdict),
     state: verdict.state,
     cause: verdict.cause,
     used: verdict.used_bytes,
@@ -34,6 +52,12 @@ export function fromVerdict(verdict) {
     eta: verdict.eta_s,
     confidence: verdict.confidence,
   };
+}
+
+function noteOf({ target: { kind, pid, cgroup, labels } }) {
+  const place = placeOf(labels);
+  if (kind === "process") return [`pid ${pid ?? "?"}`, place].filter(Boolean).join(" · ");
+  return ((kind === "workload" || place) && cgroup) || "";
 }
 
 function fromJudgement(judgement = {}) {
@@ -46,7 +70,7 @@ export function fromProcess(process) {
     kind: "process",
     id: process.id,
     name: process.comm,
-    note: `pid ${process.pid} · ${process.workload || process.cgroup || ""}`,
+    note: `pid ${process.pid} · ${placeOfRow(process) || process.workload || process.cgroup || ""}`,
     workload: process.workload,
     used: process.rss_bytes,
     limit: process.limit_bytes,
@@ -58,8 +82,8 @@ export function fromCgroup(cgroup) {
   return {
     kind: "cgroup",
     id: cgroup.id,
-    name: cgroup.path,
-    note: cgroup.workload ?? "",
+    name: placeOfRow(cgroup) ?? cgroup.path,
+    note: (placeOfRow(cgroup) ? cgroup.path : cgroup.workload) ?? "",
     workload: cgroup.workload,
     used: cgroup.usage_bytes,
     limit: cgroup.limit_bytes,

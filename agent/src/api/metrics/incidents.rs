@@ -1,6 +1,6 @@
 //! Alerts that stand, and the newest incidents.
 
-use super::{Labels, Sheet};
+use super::{Labels, Sheet, names};
 use crate::view::{AlertView, IncidentSummary};
 use prometheus_client::metrics::MetricType::Gauge;
 use std::fmt;
@@ -39,10 +39,12 @@ pub(super) fn write(sheet: &mut Sheet<'_>, all: &[IncidentSummary]) -> fmt::Resu
 }
 
 fn labels(incident: &IncidentSummary) -> Labels<'_> {
-    vec![
+    let mut labels = vec![
         ("incident", incident.id.as_str()),
         ("workload", incident.workload.as_deref().unwrap_or("")),
         ("cgroup", incident.cgroup.as_deref().unwrap_or("")),
         ("victim", incident.victims.first().map_or("", String::as_str)),
-    ]
+    ];
+    labels.extend(names::of_labels(&incident.labels));
+    labels
 }

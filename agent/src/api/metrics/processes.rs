@@ -2,7 +2,7 @@
 //!
 //! Both lists are bounded; what has no rows is counted.
 
-use super::{Labels, Sheet};
+use super::{Labels, Sheet, names};
 use crate::target::TargetKind;
 use crate::units::Bytes;
 use crate::verdict::Verdict;
@@ -40,12 +40,14 @@ pub(super) fn write(sheet: &mut Sheet<'_>, list: &ProcessList) -> fmt::Result {
 }
 
 fn labels(process: &ProcessView) -> Labels<'_> {
-    vec![
+    let mut labels = vec![
         ("target", process.id.as_str()),
         ("comm", process.comm.as_str()),
         ("workload", process.workload.as_str()),
         ("cgroup", process.cgroup.as_deref().unwrap_or("")),
-    ]
+    ];
+    labels.extend(names::of_view(process.kubernetes.as_ref()));
+    labels
 }
 
 /// Those verdicts that are about workloads carry what the workload uses.
@@ -66,5 +68,7 @@ pub(super) fn write_workloads(sheet: &mut Sheet<'_>, verdicts: &[Verdict]) -> fm
 
 fn workload(verdict: &Verdict) -> Labels<'_> {
     let name = verdict.target.labels.get("workload").unwrap_or(&verdict.target.id);
-    vec![("workload", name.as_str())]
+    let mut labels = vec![("workload", name.as_str())];
+    labels.extend(names::of_labels(&verdict.target.labels));
+    labels
 }

@@ -1,6 +1,6 @@
 //! How many targets are in which state, and the numbers of those in trouble.
 
-use super::{Labels, Sheet};
+use super::{Labels, Sheet, names};
 use crate::target::TargetKind;
 use crate::units::Bytes;
 use crate::verdict::{Cause, State, Verdict};
@@ -126,10 +126,12 @@ fn write_judgements(sheet: &mut Sheet<'_>, urgent: &[&Verdict]) -> fmt::Result {
 fn labels(verdict: &Verdict) -> Labels<'_> {
     let target = &verdict.target;
     let kind = KINDS.iter().find(|(kind, _)| *kind == target.kind).map_or("", |(_, name)| name);
-    vec![
+    let mut labels = vec![
         ("kind", kind),
         ("target", target.id.as_str()),
         ("workload", target.labels.get("workload").map_or("", String::as_str)),
         ("cgroup", target.cgroup.as_deref().unwrap_or("")),
-    ]
+    ];
+    labels.extend(names::of_labels(&target.labels));
+    labels
 }

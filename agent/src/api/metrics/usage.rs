@@ -1,6 +1,6 @@
 //! Memory of the node and of its largest cgroups.
 
-use super::{Labels, Sheet};
+use super::{Labels, Sheet, names};
 use crate::units::Bytes;
 use crate::view::{CgroupView, NodeView};
 use prometheus_client::metrics::MetricType::{Counter, Gauge};
@@ -72,9 +72,12 @@ pub(super) fn write_cgroups(sheet: &mut Sheet<'_>, cgroups: Vec<CgroupView>) -> 
         "Processes of the cgroup that were killed.",
         kills,
     )?;
+    names::write_declared(sheet, &cgroups)?;
     sheet.gauge("cgroups_omitted", "Cgroups beyond the 500 largest, without rows.", omitted as f64)
 }
 
 fn labels(cgroup: &CgroupView) -> Labels<'_> {
-    vec![("cgroup", cgroup.path.as_str())]
+    let mut labels = vec![("cgroup", cgroup.path.as_str())];
+    labels.extend(names::of_view(cgroup.kubernetes.as_ref()));
+    labels
 }

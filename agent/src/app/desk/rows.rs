@@ -7,8 +7,10 @@ use crate::target::{Target, TargetKind};
 use crate::units::{Bytes, Limit};
 use crate::verdict::{State as Judgement, Verdict};
 use crate::view::{
-    CgroupView, Judgement as JudgementView, ProcessDetail, ProcessOrder, ProcessView,
+    CgroupView, Judgement as JudgementView, KubernetesView, ProcessDetail, ProcessOrder,
+    ProcessView,
 };
+use crate::workload::names;
 use std::cmp::Reverse;
 
 pub(super) fn sort(state: &State, indices: &mut [u32], order: ProcessOrder) {
@@ -35,6 +37,7 @@ pub(super) fn process(state: &State, process: &Process) -> ProcessView {
     let split = process.track.split;
     let workload = facts.workload.and_then(|i| state.workloads.get(i));
     let limit = facts.cgroup.and_then(|i| state.cgroups.ceiling(i)).map_or(Limit::Max, |c| c.limit);
+    let own = facts.cgroup.and_then(|i| state.cgroups.get(i));
     ProcessView {
         id: facts.target().to_string(),
         pid: facts.id.pid,
@@ -44,6 +47,7 @@ pub(super) fn process(state: &State, process: &Process) -> ProcessView {
         uid: facts.uid,
         cgroup: facts.cgroup_path.as_deref().map(str::to_owned),
         workload: workload.map_or_else(String::new, |w| w.name.to_string()),
+        kubernetes: own.and_then(|cgroup| kubernetes(state, cgroup)),
         at: shown(state, process.track.read_at),
         rss_bytes: split.used,
         anon_bytes: split.anon,
@@ -114,9 +118,26 @@ pub(super) fn cgroup(state: &State, cgroup: &Cgroup) -> CgroupView {
         events: details.map(|d| d.events.clone()).unwrap_or_default(),
         psi: details.and_then(|d| d.psi.as_ref()).map(Into::into),
         processes: cgroup.processes,
+        kubernetes: kubernetes(state, cgroup),
         listened_to: cgroup.listened_to,
         judgement: judgement(&cgroup.standing, state.clock.now()),
     }
+}
+
+/// By the labels, which outlive the directory's entry; what is declared by the directory.
+fn kubernetes(state: &State, cgroup: &Cgroup) -> Option<KubernetesView> {
+    let labels = &cgroup.owner.labels;
+    let found = state.cgroups.names().find(labels);
+    let declared = found.and_then(|(_, container)| container).map(|own| own.memory);
+    let declared = declared.unwrap_or_default();
+    Some(KubernetesView {
+        namespace: labels.get(names::NAMESPACE)?.clone(),
+        pod: labels.get(names::POD)?.clone(),
+        container: labels.get(names::CONTAINER).cloned(),
+        owner: names::owner_of_pod(labels),
+        memory_limit_bytes: declared.limit,
+        memory_request_bytes: declared.request,
+    })
 }
 
 fn judgement(standing: &Standing, now: Stamp) -> JudgementView {

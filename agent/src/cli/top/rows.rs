@@ -6,7 +6,8 @@ use crate::cli::text;
 use crate::target::TargetKind;
 use crate::units::{Bytes, Limit};
 use crate::verdict::{State, Verdict};
-use crate::view::{CgroupView, Judgement, ProcessView};
+use crate::view::{CgroupView, Judgement, KubernetesView, ProcessView};
+use crate::workload::names;
 use std::collections::{BTreeMap, HashSet};
 
 /// One target as the tables show it.
@@ -75,7 +76,10 @@ fn processes(snapshot: &Snapshot) -> Vec<Row> {
 fn of_process(process: &ProcessView) -> Row {
     Row {
         id: process.id.clone(),
-        name: process.comm.clone(),
+        name: match &process.kubernetes {
+            Some(own) => format!("{} in {}", process.comm, place(own)),
+            None => process.comm.clone(),
+        },
         pid: Some(process.pid),
         used: process.rss_bytes,
         anon: Some(process.anon_bytes),
@@ -87,13 +91,20 @@ fn of_process(process: &ProcessView) -> Row {
 fn of_cgroup(cgroup: &CgroupView) -> Row {
     Row {
         id: cgroup.id.clone(),
-        name: cgroup.path.clone(),
+        name: cgroup.kubernetes.as_ref().map_or_else(|| cgroup.path.clone(), place),
         pid: None,
         used: cgroup.working_set_bytes,
         anon: cgroup.anon_bytes,
         limit: cgroup.limit_bytes,
         judgement: cgroup.judgement.clone(),
     }
+}
+
+/// `NAMESPACE/POD/CONTAINER`.
+fn place(own: &KubernetesView) -> String {
+    let container = own.container.iter().flat_map(|container| ["/", container.as_str()]);
+    let all = [own.namespace.as_str(), "/", own.pod.as_str()].into_iter().chain(container);
+    all.collect()
 }
 
 fn of_verdict(verdict: &Verdict) -> Row {
@@ -120,12 +131,19 @@ fn workloads(snapshot: &Snapshot) -> Vec<Row> {
     let mut by_name: BTreeMap<&str, Row> = BTreeMap::new();
     for verdict in snapshot.verdicts.iter().filter(|v| v.target.kind == TargetKind::Workload) {
         let name = verdict.target.id.strip_prefix("workload:").unwrap_or(&verdict.target.id);
-        by_name.insert(name, Row { name: name.into(), ..of_verdict(verdict) });
+        let shown = names::shown_workload(name, &verdict.target.labels);
+        by_name.insert(name, Row { name: shown, ..of_verdict(verdict) });
     }
     for process in &snapshot.processes.processes {
         let row = by_name.entry(&process.workload).or_insert_with(|| Row {
             id: format!("workload:{}", process.workload),
-            name: process.workload.clone(),
+            name: process.kubernetes.as_ref().map_or_else(
+                || process.workload.clone(),
+                |own| {
+                    let program = process.workload.rsplit('/').next().unwrap_or(&process.comm);
+                    format!("{}/{program}", place(own))
+                },
+            ),
             ..Row::default()
         });
         row.anon = Some(row.anon.unwrap_or_default() + process.anon_bytes);

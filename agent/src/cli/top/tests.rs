@@ -5,7 +5,10 @@ use super::*;
 use crate::target::TargetKind;
 use crate::units::{Bytes, BytesPerSec, Limit};
 use crate::verdict::{Cause, Eta, Evidence, State, TargetLabel};
-use crate::view::{Judgement, ProcessView, PsiView, SeriesView, SourceState, SourceView};
+use crate::view::{
+    CgroupView, Judgement, KubernetesView, ProcessView, PsiView, SeriesView, SourceState,
+    SourceView,
+};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 use ratatui::Terminal;
@@ -305,4 +308,45 @@ proptest! {
         }
         drawn(&model, width, height);
     }
+}
+
+#[test]
+fn what_runs_in_a_pod_has_its_names_and_is_found_by_them() {
+    let names =
+        [("k8s.namespace.name", "shop"), ("k8s.pod.name", "web-1"), ("k8s.container.name", "app")];
+    let kubernetes = || {
+        Some(KubernetesView {
+            namespace: "shop".into(),
+            pod: "web-1".into(),
+            container: Some("app".into()),
+            ..KubernetesView::default()
+        })
+    };
+    let mut judged = verdict(TargetKind::Workload, "workload:pod/77/java", &Judgement::default());
+    let names = names.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    judged.target.labels = names.collect();
+    let cgroup = |path: &str, kubernetes| CgroupView {
+        id: format!("cgroup:{path}"),
+        path: path.into(),
+        kubernetes,
+        ..CgroupView::default()
+    };
+    let process = ProcessView {
+        kubernetes: kubernetes(),
+        workload: "pod/77/java".into(),
+        ..process(7, "java", 10, Judgement::default())
+    };
+    let snapshot = Snapshot {
+        processes: crate::view::ProcessList { total: 1, processes: vec![process] },
+        cgroups: vec![cgroup("/pod77/1", kubernetes()), cgroup("/a", None)],
+        verdicts: vec![judged],
+        ..snapshot()
+    };
+    let shown = |tab, filter: &str| -> Vec<String> {
+        let rows = rows::rows(&snapshot, tab, Sort::Name, filter);
+        rows.into_iter().map(|row| row.name).collect()
+    };
+    assert_eq!(shown(model::Tab::Workloads, ""), ["shop/web-1/app/java"]);
+    assert_eq!(shown(model::Tab::Processes, "web-1"), ["java in shop/web-1/app"]);
+    assert_eq!(shown(model::Tab::Cgroups, ""), ["/a", "shop/web-1/app"]);
 }

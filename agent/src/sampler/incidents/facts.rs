@@ -143,7 +143,7 @@ fn limited(state: &State, path: &str, log: Option<&oom::OomKill>) -> LimitedCgro
     let usage = cgroup.and_then(|cgroup| cgroup.usage.as_ref());
     let own = state.processes.by_pid(std::process::id());
     let own = own.and_then(|process| process.facts.cgroup_path.as_deref());
-    let owner = crate::workload::owner_of(path);
+    let owner = state.cgroups.owner_of(path);
     LimitedCgroup {
         path: path.to_owned(),
         usage_bytes: log.and_then(|log| log.usage).or(usage.map(|usage| usage.usage)),
@@ -151,8 +151,8 @@ fn limited(state: &State, path: &str, log: Option<&oom::OomKill>) -> LimitedCgro
             .and_then(|log| log.limit)
             .or_else(|| cgroup.map(|cgroup| cgroup.ceiling.limit))
             .unwrap_or(Limit::Max),
-        workload: Some(cgroup.map_or(owner.name, |cgroup| cgroup.owner.name.clone())),
-        labels: cgroup.map_or(owner.labels, |cgroup| cgroup.owner.labels.clone()),
+        workload: Some(owner.name),
+        labels: owner.labels,
         anon_bytes: usage.and_then(|usage| usage.anon),
         file_bytes: usage.and_then(|usage| usage.file),
         shmem_bytes: usage.and_then(|usage| usage.shmem),

@@ -37,6 +37,7 @@ pub(super) fn victim_of(
     let cgroup = log.and_then(|log| log.memcg.clone());
     let cgroup = cgroup.or_else(|| facts.and_then(|f| f.cgroup.as_deref().map(str::to_owned)));
     let cgroup = cgroup.or_else(|| kill.cgroup.map(str::to_owned));
+    let owner = cgroup.as_deref().map(|path| state.cgroups.owner_of(path));
     let victim = Victim {
         target: facts.map(|facts| Target::Process(facts.id).to_string()),
         pid: pid.or(facts.map(|facts| facts.id.pid)),
@@ -47,7 +48,8 @@ pub(super) fn victim_of(
         uid: log.and_then(|log| log.victim_uid).or_else(|| facts.and_then(|facts| facts.uid)),
         workload: facts
             .and_then(|facts| facts.workload.as_deref().map(str::to_owned))
-            .or_else(|| cgroup.as_deref().map(|path| owner_name(state, path))),
+            .or_else(|| owner.as_ref().map(|owner| owner.name.clone())),
+        labels: owner.as_ref().map(|owner| owner.labels.clone()).unwrap_or_default(),
         rss_bytes: sum(parts).or(read.map(|split| split.used)),
         anon_bytes: parts[0].or(read.map(|split| split.anon)),
         file_bytes: parts[1],
@@ -78,11 +80,6 @@ fn started_at(state: &State, kill: &Kill<'_>, facts: Option<&Death>) -> Option<S
         Some(state.started_at(id))
     };
     facts.map(|facts| facts.started_at).or_else(told)
-}
-
-fn owner_name(state: &State, path: &str) -> String {
-    let known = state.cgroups.find(path).and_then(|at| state.cgroups.get(at));
-    known.map_or_else(|| crate::workload::owner_of(path).name, |cgroup| cgroup.owner.name.clone())
 }
 
 /// The process that the kernel names: it may live on for a moment, have ended, or have ended while
