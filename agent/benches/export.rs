@@ -13,14 +13,14 @@ use plimsoll::export::gather::{Bounds, gather};
 use plimsoll::export::model::{Common, Machine, Model, Moment};
 use plimsoll::reports::{Declined, Ticket};
 use plimsoll::route::silence::{SilenceRefused, Wish};
-use plimsoll::target::TargetKind;
+use plimsoll::target::{ProcessId, TargetKind};
 use plimsoll::units::{Bytes, Limit};
 use plimsoll::verdict::{State, Verdict};
 use plimsoll::view::{
     AlertView, CgroupView, DestinationView, Event, ExportView, HealthView, Incident,
-    IncidentSummary, NodeView, OwnView, ProcessDetail, ProcessList, ProcessOrder, ProcessView,
-    ReportFound, ReportRequest, ReportSummary, SeriesQuery, SeriesView, SilenceView, Watch,
-    pressure::PressureView,
+    IncidentSummary, Largest, NodeView, OwnView, ProcessDetail, ProcessList, ProcessOrder,
+    ProcessView, ReportFound, ReportRequest, ReportSummary, SeriesQuery, SeriesView, SilenceView,
+    Watch, pressure::PressureView,
 };
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
@@ -159,17 +159,21 @@ impl Watch for Town {
     fn cgroups(&self) -> Vec<CgroupView> {
         (0..CONTAINERS).map(cgroup).collect()
     }
-    fn processes(&self, _: ProcessOrder, limit: usize) -> ProcessList {
-        let mut order: Vec<u32> = (1..=PROCESSES).collect();
-        order.sort_by_key(|pid| std::cmp::Reverse(pid.wrapping_mul(2_654_435_761) >> 8));
-        let total = order.len();
-        order.truncate(limit);
-        ProcessList { total, processes: order.into_iter().map(process).collect() }
+    fn processes(&self, _: ProcessOrder, _: usize) -> ProcessList {
+        ProcessList::default()
+    }
+    fn largest(&self, limit: usize) -> Largest {
+        let size = |pid: u32| Bytes(u64::from(pid.wrapping_mul(2_654_435_761) >> 8));
+        let id = |pid: u32| ProcessId { pid, start_time: u64::from(pid * 7) };
+        let mut processes: Vec<_> = (1..=PROCESSES).map(|pid| (id(pid), size(pid))).collect();
+        processes.sort_unstable_by_key(|(_, size)| std::cmp::Reverse(*size));
+        let total = processes.len();
+        processes.truncate(limit);
+        Largest { total, processes }
     }
     fn process(&self, pid: u32) -> Option<ProcessDetail> {
         Some(ProcessDetail {
             view: process(pid),
-            cmdline: Some("worker --port 8080 --config /etc/service/config.yaml".to_owned()),
             virtual_bytes: Some(Bytes::mib(900)),
             open_fds: Some(20),
             minor_faults: Some(u64::from(pid) * 31),

@@ -53,7 +53,7 @@ impl Common {
             place.insert(key.clone(), value.clone());
         }
         let list = |map: BTreeMap<String, String>| {
-            map.iter().map(|(key, value)| attribute(key, value.as_str())).collect()
+            map.iter().map(|(key, value)| attribute(key.clone(), value.as_str())).collect()
         };
         Self { all: list(all), service: list(service) }
     }
@@ -90,7 +90,7 @@ pub(super) fn add_labels(
         // What the configuration says of all, such as the node's name, stays as it is.
         let taken = attributes.iter().any(|one| one.key == name);
         if known && !taken && !(only_pod && of_container) {
-            attributes.extend(text(name, value));
+            attributes.extend(text(name.to_owned(), value));
         }
     }
 }
