@@ -2,6 +2,7 @@
 
 mod answers;
 mod outages;
+mod pods;
 mod real_parts;
 mod tls;
 

@@ -11,12 +11,15 @@ use super::Env;
 pub(super) type Setting = (&'static str, String, &'static str);
 
 /// Variables whose value our key takes as it is.
-const PLAIN: [(&str, &str); 16] = [
+const PLAIN: [(&str, &str); 19] = [
     ("OTEL_EXPORTER_OTLP_HEADERS", "export.otlp.headers"),
     ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "export.otlp.metrics_headers"),
     ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "export.otlp.logs_headers"),
     ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "export.otlp.traces_headers"),
     ("OTEL_EXPORTER_OTLP_PROTOCOL", "export.otlp.protocol"),
+    ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "export.otlp.metrics_protocol"),
+    ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "export.otlp.logs_protocol"),
+    ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "export.otlp.traces_protocol"),
     ("OTEL_EXPORTER_OTLP_COMPRESSION", "export.otlp.compression"),
     ("OTEL_EXPORTER_OTLP_CERTIFICATE", "export.otlp.ca_file"),
     ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "export.otlp.client_cert_file"),
@@ -41,17 +44,10 @@ const CHOICES: [(&str, &str); 3] = [
     ("OTEL_TRACES_EXPORTER", "traces"),
 ];
 
-/// Of one signal's own variables only endpoint and headers are read; these are not.
+/// Of one signal's own variables endpoint, protocol and headers are read; these are not.
 const SIGNALS: [&str; 3] = ["METRICS", "LOGS", "TRACES"];
-const NOT_OF_ONE_SIGNAL: [&str; 7] = [
-    "PROTOCOL",
-    "COMPRESSION",
-    "TIMEOUT",
-    "INSECURE",
-    "CERTIFICATE",
-    "CLIENT_CERTIFICATE",
-    "CLIENT_KEY",
-];
+const NOT_OF_ONE_SIGNAL: [&str; 6] =
+    ["COMPRESSION", "TIMEOUT", "INSECURE", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"];
 /// Exporters that the specification names; who chose one of the others wants no OTLP.
 const EXPORTERS: [&str; 5] = ["otlp", "none", "console", "prometheus", "zipkin"];
 const SWITCHES: [&str; 2] = ["OTEL_SDK_DISABLED", "OTEL_EXPORTER_OTLP_INSECURE"];
@@ -152,9 +148,10 @@ fn adapted(variable: &str, text: &str, env: &Env) -> String {
     match variable {
         "OTEL_EXPORTER_OTLP_TIMEOUT" => millis(text),
         // Words of a list are the same in capitals.
-        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
-        | "OTEL_EXPORTER_OTLP_PROTOCOL"
-        | "OTEL_EXPORTER_OTLP_COMPRESSION" => text.to_ascii_lowercase(),
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE" | "OTEL_EXPORTER_OTLP_COMPRESSION" => {
+            text.to_ascii_lowercase()
+        }
+        name if name.ends_with("_PROTOCOL") => text.to_ascii_lowercase(),
         // gRPC's may come without a scheme; then another variable says whether it is encrypted.
         name if name.ends_with("_ENDPOINT") && !text.contains("://") => {
             let insecure = env.get("OTEL_EXPORTER_OTLP_INSECURE");
@@ -191,8 +188,10 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "DELTA"),
             ("OTEL_RESOURCE_ATTRIBUTES", "k8s.cluster.name=a,deployment.environment.name=test"),
             ("OTEL_SERVICE_NAME", "memory"),
+            ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "gRPC"),
             ("OTEL_TRACES_EXPORTER", "none"),
         ]);
+        assert_eq!((own.logs_protocol, own.metrics_protocol), (Some(ExportProtocol::Grpc), None));
         assert!(own.enabled && own.protocol == ExportProtocol::Http);
         assert_eq!(own.headers.as_ref().map(Secret::expose), Some("dd-api-key=abc"));
         assert_eq!(own.timeout, Duration::from_millis(2500));

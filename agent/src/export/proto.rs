@@ -7,8 +7,8 @@
 //! A list of a request's resources may be encoded one by one and joined: protobuf reads repeated
 //! fields so. That is why no request is ever held as messages.
 //!
-//! Text is [`Bytes`], which protobuf writes as it writes strings: names of metrics, units and
-//! attributes are the program's own, and a point that is made copies none of them.
+//! Names of metrics, units and attributes are [`Bytes`], which protobuf writes as it writes strings:
+//! they stand in the program, and a point that is made copies none of them.
 
 pub mod answer;
 
@@ -31,8 +31,8 @@ pub struct AnyValue {
 
 #[derive(Clone, PartialEq, Oneof)]
 pub enum Any {
-    #[prost(bytes = "bytes", tag = "1")]
-    Text(Bytes),
+    #[prost(string, tag = "1")]
+    Text(String),
     #[prost(bool, tag = "2")]
     Bool(bool),
     #[prost(int64, tag = "3")]
@@ -229,7 +229,7 @@ pub const ERROR: i32 = 2;
 
 impl From<&str> for AnyValue {
     fn from(text: &str) -> Self {
-        Self { value: Some(Any::Text(Bytes::copy_from_slice(text.as_bytes()))) }
+        Self { value: Some(Any::Text(text.to_owned())) }
     }
 }
 

@@ -83,7 +83,7 @@ fn utf8(text: &[u8]) -> String {
 fn pairs(attributes: &[KeyValue]) -> String {
     let show = |one: &KeyValue| {
         let value = match one.value.as_ref().unwrap().value.as_ref().unwrap() {
-            Any::Text(text) => utf8(text),
+            Any::Text(text) => text.clone(),
             Any::Int(n) => n.to_string(),
             other => format!("{other:?}"),
         };

@@ -4,7 +4,7 @@
 //! replaced, moved or scaled is met anew by the next.
 
 use super::endpoint::Endpoint;
-use crate::config::{ExportConfig, ExportProtocol};
+use crate::config::ExportConfig;
 use crate::sources::read_bounded;
 use axum::http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -35,9 +35,9 @@ pub(super) struct Reply {
 pub(super) async fn exchange(
     to: &Endpoint,
     config: &ExportConfig,
+    h2: bool,
     request: Request<Full<Bytes>>,
 ) -> Result<Reply, String> {
-    let h2 = config.protocol == ExportProtocol::Grpc;
     let tcp = TcpStream::connect((to.host.as_str(), to.port))
         .await
         .map_err(|e| format!("{}: {e}", to.authority()))?;
