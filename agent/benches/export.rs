@@ -1,9 +1,9 @@
 //! What one export by OTLP costs beside the agent that is idle: `cargo xtask bench export`.
 //!
-//! 10,000 processes and 500 containers out of a [`Watch`] that copies as the agent's own does;
-//! gathered, encoded and compressed, but neither queued nor sent. CPU is that of the thread, memory
-//! the growth of the resident set at its peak, with the documents of all cgroups. The lock of the
-//! agent's state and the disk are not in it.
+//! 10,000 processes and 500 containers out of a [`Watch`] that copies as the agent's own does, and
+//! whose own memory counts as idle; gathered, encoded and compressed, but neither queued nor sent.
+//! CPU is that of the thread, memory the growth of the resident set at its peak, with the documents
+//! of all cgroups. The lock of the agent's state and the disk are not in it.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
@@ -13,14 +13,14 @@ use plimsoll::export::gather::{Bounds, gather};
 use plimsoll::export::model::{Common, Machine, Model, Moment};
 use plimsoll::reports::{Declined, Ticket};
 use plimsoll::route::silence::{SilenceRefused, Wish};
-use plimsoll::target::TargetKind;
+use plimsoll::target::{ProcessId, Target, TargetKind};
 use plimsoll::units::{Bytes, Limit};
 use plimsoll::verdict::{State, Verdict};
 use plimsoll::view::{
     AlertView, CgroupView, DestinationView, Event, ExportView, HealthView, Incident,
-    IncidentSummary, NodeView, OwnView, ProcessDetail, ProcessList, ProcessOrder, ProcessView,
-    ReportFound, ReportRequest, ReportSummary, SeriesQuery, SeriesView, SilenceView, Watch,
-    pressure::PressureView,
+    IncidentSummary, Largest, NodeView, OwnView, ProcessDetail, ProcessList, ProcessOrder,
+    ProcessView, ReportFound, ReportRequest, ReportSummary, SeriesQuery, SeriesView, SilenceView,
+    Watch, pressure::PressureView,
 };
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
@@ -65,6 +65,7 @@ fn measure(what: &str, processes_max: usize, temporality: Temporality) {
     let machine = Machine { hostname: "node".into(), ..Machine::default() };
     let common = Common::new(&machine, &[("k8s.cluster.name".into(), "bench".into())]);
     let mut model = Model::new(common, ExportProfile::Standard, temporality);
+    let town = Town::build();
     let bounds = Bounds { processes_max, containers_max: 1000 };
     let (idle, mut times) = (resident("VmRSS:"), Vec::new());
     // The peak begins anew. Source: proc(5), clear_refs.
@@ -76,7 +77,7 @@ fn measure(what: &str, processes_max: usize, temporality: Temporality) {
         model.begin(Moment { now_ns: round * 60_000_000_000, boot_ns: 1, agent_start_ns: 1 });
         let mut batch = Batch::new(true, |request: Vec<u8>| sent += request.len());
         let so_far = ExportView::default();
-        entities = gather(&Town, &mut model, bounds, &so_far, |r| batch.push(r)).entities;
+        entities = gather(&town, &mut model, bounds, &so_far, |r| batch.push(r)).entities;
         batch.finish();
         times.push(cpu_ms() - begun);
     }
@@ -98,14 +99,39 @@ fn resident(line: &str) -> u64 {
     found.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
-/// A node that makes its documents when asked, as the agent does.
-struct Town;
+/// A node that copies its documents when asked, as the agent does.
+struct Town {
+    cgroups: Vec<CgroupView>,
+    processes: Vec<ProcessDetail>,
+}
 
-fn process(pid: u32) -> ProcessView {
-    ProcessView {
-        id: format!("process:{pid}@{}", pid * 7),
+impl Town {
+    fn build() -> Self {
+        Self {
+            cgroups: (0..CONTAINERS).map(cgroup).collect(),
+            processes: (0..=PROCESSES).map(process).collect(),
+        }
+    }
+}
+
+/// Times and identity are written anew at each copy, as the agent does it.
+fn copied(of: &ProcessDetail) -> ProcessDetail {
+    let mut copy = of.clone();
+    let pid = copy.view.pid;
+    let at = jiff::Timestamp::from_second(1_767_225_600 + i64::from(pid));
+    copy.view.start_time = at.expect("a time of this century").to_string();
+    copy.view.at.clone_from(&copy.view.start_time);
+    copy.view.id = id_of(pid).to_string();
+    copy
+}
+
+fn id_of(pid: u32) -> Target {
+    Target::Process(ProcessId { pid, start_time: u64::from(pid * 7) })
+}
+
+fn process(pid: u32) -> ProcessDetail {
+    let view = ProcessView {
         pid,
-        start_time: format!("2026-01-01T00:{:02}:{:02}Z", pid / 60 % 60, pid % 60),
         comm: format!("worker-{}", pid % 97),
         exe: Some(format!("/usr/lib/service-{}/bin/worker", pid % 97)),
         uid: Some(1000 + pid % 5),
@@ -119,6 +145,14 @@ fn process(pid: u32) -> ProcessView {
         threads: Some(1 + pid % 30),
         limit_bytes: Limit::At(Bytes::mib(512)),
         ..ProcessView::default()
+    };
+    ProcessDetail {
+        view,
+        virtual_bytes: Some(Bytes::mib(900)),
+        open_fds: Some(20),
+        minor_faults: Some(u64::from(pid) * 31),
+        major_faults: Some(u64::from(pid)),
+        ..ProcessDetail::default()
     }
 }
 
@@ -157,25 +191,25 @@ impl Watch for Town {
         NodeView { mem_total_bytes: Bytes::mib(64_000), ..NodeView::default() }
     }
     fn cgroups(&self) -> Vec<CgroupView> {
-        (0..CONTAINERS).map(cgroup).collect()
+        self.cgroups.clone()
     }
-    fn processes(&self, _: ProcessOrder, limit: usize) -> ProcessList {
-        let mut order: Vec<u32> = (1..=PROCESSES).collect();
-        order.sort_by_key(|pid| std::cmp::Reverse(pid.wrapping_mul(2_654_435_761) >> 8));
-        let total = order.len();
-        order.truncate(limit);
-        ProcessList { total, processes: order.into_iter().map(process).collect() }
+    fn processes(&self, _: ProcessOrder, _: usize) -> ProcessList {
+        ProcessList::default()
+    }
+    fn largest(&self, limit: usize) -> Largest {
+        let size = |pid: u32| Bytes(u64::from(pid.wrapping_mul(2_654_435_761) >> 8));
+        let id = |pid: u32| ProcessId { pid, start_time: u64::from(pid * 7) };
+        let mut processes: Vec<_> = (1..=PROCESSES).map(|pid| (id(pid), size(pid))).collect();
+        processes.sort_unstable_by_key(|(_, size)| std::cmp::Reverse(*size));
+        let total = processes.len();
+        processes.truncate(limit);
+        Largest { total, processes }
     }
     fn process(&self, pid: u32) -> Option<ProcessDetail> {
-        Some(ProcessDetail {
-            view: process(pid),
-            cmdline: Some("worker --port 8080 --config /etc/service/config.yaml".to_owned()),
-            virtual_bytes: Some(Bytes::mib(900)),
-            open_fds: Some(20),
-            minor_faults: Some(u64::from(pid) * 31),
-            major_faults: Some(u64::from(pid)),
-            ..ProcessDetail::default()
-        })
+        self.processes.get(usize::try_from(pid).ok()?).map(copied)
+    }
+    fn exported(&self, id: ProcessId) -> Option<ProcessDetail> {
+        self.process(id.pid)
     }
     fn series(&self, _: &SeriesQuery) -> Option<SeriesView> {
         None

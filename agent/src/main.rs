@@ -28,11 +28,14 @@ fn main() -> ExitCode {
 fn run(args: &RunArgs) -> Exit {
     let env = config::process_env();
     let request = args.request(env.clone());
-    let config = match config::load(&request) {
-        Ok(effective) => effective.config,
+    let (config, warnings) = match config::load(&request) {
+        Ok(effective) => (effective.config, effective.warnings),
         Err(problems) => return complain(Exit::BadConfig, &problems),
     };
     let relevel = start_log(&config);
+    for warning in warnings {
+        tracing::warn!("ignored: {warning}");
+    }
     let euid = rustix::process::geteuid().as_raw();
     let state_dir = config.history.persist.then(|| config.resolve_state_dir(euid, &env)).flatten();
     let announce = |address: std::net::SocketAddr, has_tls: bool| {

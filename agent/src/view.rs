@@ -12,7 +12,7 @@ pub mod reload;
 mod report;
 mod routing;
 
-pub use export::{DeliveryView, ExportView, LaneView};
+pub use export::{DeliveryView, ExportView, LaneView, Largest};
 pub use incident::*;
 pub use names::{KubernetesView, NamesFigures};
 pub use report::*;
@@ -20,7 +20,7 @@ pub use routing::{DestinationView, SilenceRequest, SilenceView};
 
 use crate::reports::{Declined, Ticket};
 use crate::route::silence::{SilenceRefused, Wish};
-use crate::target::{Target, TargetKind};
+use crate::target::{ProcessId, Target, TargetKind};
 use crate::units::{Bytes, BytesPerSec, Limit};
 use crate::verdict::{Cause, Eta, State, Verdict};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,16 @@ pub trait Watch: Send + Sync + 'static {
     fn cgroups(&self) -> Vec<CgroupView>;
     fn processes(&self, order: ProcessOrder, limit: usize) -> ProcessList;
     fn process(&self, pid: u32) -> Option<ProcessDetail>;
+    /// The largest processes, at most `limit`.
+    fn largest(&self, limit: usize) -> Largest {
+        Largest::of(self.processes(ProcessOrder::Rss, limit))
+    }
+    /// What is exported of a process: it without command line, labels and verdict. None if it is
+    /// gone, or if its pid is another's by now.
+    fn exported(&self, id: ProcessId) -> Option<ProcessDetail> {
+        let is_it = |own: &ProcessDetail| own.view.id.parse() == Ok(Target::Process(id));
+        self.process(id.pid).filter(is_it)
+    }
     fn series(&self, query: &SeriesQuery) -> Option<SeriesView>;
     /// Those of one state and one kind, or of all; most urgent first.
     fn verdicts(&self, state: Option<State>, kind: Option<TargetKind>) -> Vec<Verdict>;

@@ -1,7 +1,10 @@
 //! Export by OTLP: to a strict receiver, over outages of both ends, to real parts of others.
 
+mod answers;
 mod outages;
+mod pods;
 mod real_parts;
+mod tls;
 
 use plimsoll_tests::otlp::{Answer, Held, Receiver, Taken, strict};
 use plimsoll_tests::{Agent, Cgroup, Load, skipped, wait_for};
@@ -112,6 +115,31 @@ fn the_standard_variables_are_enough() {
 }
 
 #[test]
+fn a_standard_variable_that_makes_no_sense_is_warned_of_and_the_agent_runs_without_it() {
+    let receiver = Receiver::start("127.0.0.1:0");
+    let dir = tempfile::tempdir().expect("a directory");
+    let bad = [("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"), ("OTEL_LOGS_EXPORTER", "carrier-pigeon")];
+    let mut command = plimsoll_tests::plimsoll(&["run", "--listen", "127.0.0.1:0"]);
+    command
+        .arg("--state-dir")
+        .arg(dir.path())
+        .env("PLIMSOLL_PRESSURE_SOCKET", dir.path().join("pressure.sock"))
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", receiver.address))
+        .envs(bad);
+    let agent = Agent::spawn(command, dir.path());
+    until_metrics(&receiver, &agent, 1);
+    for (name, _) in bad {
+        let told = format!("ignored: environment {name}");
+        assert!(agent.log().contains(&told), "{}", agent.log());
+    }
+    let doctor = plimsoll_tests::plimsoll(&["doctor"]).envs(bad).output().expect("it runs");
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    let line = said.lines().find(|line| line.contains("configuration:")).unwrap_or_default();
+    assert!(line.starts_with("[warn]"), "{said}");
+    assert!(said.contains("OTEL_EXPORTER_OTLP_TIMEOUT"), "{said}");
+}
+
+#[test]
 fn a_kill_arrives_as_an_alert_and_an_incident_among_the_logs() {
     let cgroup = match Cgroup::named("exported", 24) {
         Ok(cgroup) => cgroup,
@@ -152,46 +180,4 @@ fn logged(taken: &Taken) -> Vec<String> {
             format!("{name} {severity} {} {body}", alert.unwrap_or_default())
         })
         .collect()
-}
-
-#[test]
-fn over_tls_both_protocols_trust_the_authority_they_are_given_and_no_other() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
-        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
-        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"])
-        .arg("-keyout")
-        .arg(&key)
-        .arg("-out")
-        .arg(&cert)
-        .output();
-    if !made.as_ref().is_ok_and(|made| made.status.success()) {
-        assert!(skipped(&format!("openssl: {made:?}")));
-        return;
-    }
-    for protocol in ["grpc", "http/protobuf"] {
-        let receiver = Receiver::start_tls("127.0.0.1:0", &cert, &key);
-        let own = tempfile::tempdir().expect("a directory");
-        let text = |more: &str| {
-            format!(
-                "[export.otlp]\nenabled = true\ninterval = \"1s\"\nprotocol = \"{protocol}\"\n\
-                 endpoint = \"https://{}\"\n{more}",
-                receiver.address
-            )
-        };
-        let trusting = text(&format!("ca_file = \"{}\"", cert.display()));
-        let mut agent = start(own.path(), &trusting);
-        until_metrics(&receiver, &agent, 1);
-        agent.kill();
-        let before = receiver.requests().len();
-        let agent = start(own.path(), &text(""));
-        wait_for("the certificate is refused", SOON, || {
-            let source = agent.source("export:metrics");
-            let refused = source.starts_with("[-]") && source.contains("TLS");
-            if refused { Ok(()) } else { Err(source) }
-        });
-        assert_eq!(receiver.requests().len(), before, "{protocol}");
-    }
 }

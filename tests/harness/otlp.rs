@@ -15,6 +15,8 @@ use hyper_util::server::conn::auto;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use parking_lot::Mutex;
 use prost::Message as _;
 use std::collections::BTreeMap;
@@ -23,9 +25,10 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 /// What a request held.
 #[derive(Clone, Debug)]
@@ -50,14 +53,24 @@ pub struct Taken {
 /// How requests are answered.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
-    /// 0 is taken for 200. Over gRPC 503 becomes UNAVAILABLE, 400 INVALID_ARGUMENT.
+    /// 0 is taken for 200. Over gRPC 429 becomes RESOURCE_EXHAUSTED, 503 UNAVAILABLE, 400
+    /// INVALID_ARGUMENT.
     pub status: u16,
+    /// Units: seconds. A header over HTTP, `RetryInfo` over gRPC.
     pub retry_after: Option<u64>,
     /// Points that are said not to have been taken.
     pub rejected: i64,
 }
 
-type Shared = Arc<Mutex<(Answer, Vec<Taken>)>>;
+#[derive(Debug, Default)]
+struct State {
+    answer: Answer,
+    taken: Vec<Taken>,
+    /// Of metrics only the first resource is kept: the node's.
+    brief: bool,
+}
+
+type Shared = Arc<Mutex<State>>;
 
 /// It listens until it is dropped.
 #[derive(Debug)]
@@ -78,22 +91,38 @@ impl Receiver {
         Self::listen(address, None)
     }
 
-    /// Starts one with TLS; the files hold PEM.
+    /// Starts one with TLS; the files hold PEM. With `clients_of` it takes only those who show a
+    /// certificate of that authority.
     ///
     /// # Panics
     /// When the files make no sense.
     #[must_use]
-    pub fn start_tls(address: &str, certificate: &Path, key: &Path) -> Self {
-        let certificates = CertificateDer::pem_file_iter(certificate).expect("a certificate");
-        let certificates = certificates.collect::<Result<_, _>>().expect("certificates");
+    pub fn start_tls(
+        address: &str,
+        certificate: &Path,
+        key: &Path,
+        clients_of: Option<&Path>,
+    ) -> Self {
+        let read = |file: &Path| -> Vec<_> {
+            let all = CertificateDer::pem_file_iter(file).expect("a certificate");
+            all.collect::<Result<_, _>>().expect("certificates")
+        };
         let key = PrivateKeyDer::from_pem_file(key).expect("a key");
         let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(certificates, key)
-            .expect("certificate and key fit");
+            .expect("versions");
+        let builder = match clients_of {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(read(authority));
+                let known = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                builder.with_client_cert_verifier(known.build().expect("an authority"))
+            }
+        };
+        let mut config =
+            builder.with_single_cert(read(certificate), key).expect("certificate and key fit");
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Self::listen(address, Some(TlsAcceptor::from(Arc::new(config))))
     }
@@ -136,13 +165,47 @@ impl Receiver {
 
     /// From now on requests are answered so.
     pub fn answer(&self, answer: Answer) {
-        self.shared.lock().0 = answer;
+        self.shared.lock().answer = answer;
+    }
+
+    /// From now on only the first resource of metrics is kept, which is the node's: for so many
+    /// requests that all of them would not fit.
+    pub fn be_brief(&self) {
+        self.shared.lock().brief = true;
+    }
+
+    /// When the metrics that were taken were measured, of requests that begin with the node. Units:
+    /// nanoseconds since the epoch.
+    #[must_use]
+    pub fn times(&self) -> Vec<u64> {
+        let at = |request: &ExportMetricsServiceRequest| {
+            let first = request.resource_metrics.first()?;
+            let is_node = strict::shown(&first.resource.as_ref()?.attributes).contains("os.type=");
+            let mut metrics = first.scope_metrics.first()?.metrics.iter().filter(|_| is_node);
+            metrics.find_map(|metric| match metric.data.as_ref()? {
+                Data::Sum(sum) => sum.data_points.first().map(|point| point.time_unix_nano),
+                _ => None,
+            })
+        };
+        self.metrics().iter().filter_map(at).collect()
+    }
+
+    /// The log records of requests that were taken, in order.
+    #[must_use]
+    pub fn records(&self) -> Vec<LogRecord> {
+        let taken = self.requests().into_iter().filter(|request| request.status == 200);
+        let logs = taken.filter_map(|request| match request.held {
+            Held::Logs(logs) => Some(logs),
+            _ => None,
+        });
+        let scopes = logs.flat_map(|logs| logs.resource_logs).flat_map(|one| one.scope_logs);
+        scopes.flat_map(|scope| scope.log_records).collect()
     }
 
     /// All requests so far, also those that were not taken.
     #[must_use]
     pub fn requests(&self) -> Vec<Taken> {
-        self.shared.lock().1.clone()
+        self.shared.lock().taken.clone()
     }
 
     /// The metrics of requests that were taken, in order.
@@ -172,15 +235,29 @@ async fn serve(shared: &Shared, request: Request<Incoming>) -> Response<Body> {
     } else {
         (headers.get("content-encoding").is_some_and(|kind| kind == "gzip"), &bytes[..])
     };
-    let answer = shared.lock().0.clone();
+    let answer = shared.lock().answer.clone();
     let status = if answer.status == 0 { 200 } else { answer.status };
     let Some(held) = read(head.uri.path(), gzip, message) else {
         return respond(grpc, &Answer { status: 400, ..Answer::default() });
     };
     let http2 = head.version == hyper::Version::HTTP_2;
     let path = head.uri.path().to_owned();
-    shared.lock().1.push(Taken { path, headers, http2, gzip, status, held });
+    let mut state = shared.lock();
+    let held = if state.brief { brief(held) } else { held };
+    state.taken.push(Taken { path, headers, http2, gzip, status, held });
+    drop(state);
     respond(grpc, &Answer { status, ..answer })
+}
+
+fn brief(held: Held) -> Held {
+    match held {
+        Held::Metrics(mut metrics) => {
+            metrics.resource_metrics.truncate(1);
+            metrics.resource_metrics.shrink_to_fit();
+            Held::Metrics(metrics)
+        }
+        other => other,
+    }
 }
 
 fn read(path: &str, gzip: bool, message: &[u8]) -> Option<Held> {
@@ -202,6 +279,24 @@ fn read(path: &str, gzip: bool, message: &[u8]) -> Option<Held> {
     }
 }
 
+/// A `google.rpc.Status` that holds a `RetryInfo`, as gRPC sends it in a trailer: base64.
+fn retry_info(seconds: u64) -> String {
+    // The fields are written by hand: each is a tag, a length and what it holds.
+    let field = |tag: u8, held: &[u8]| {
+        let length = u8::try_from(held.len()).expect("it is short");
+        [&[tag, length][..], held].concat()
+    };
+    let seconds = u8::try_from(seconds).ok().filter(|s| *s < 128).expect("it is short");
+    let info = field(0x0a, &[0x08, seconds]);
+    let name = field(0x0a, b"type.googleapis.com/google.rpc.RetryInfo");
+    let detail = [name, field(0x12, &info)].concat();
+    let status = [vec![0x08, 8], field(0x1a, &detail)].concat();
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits: Vec<u8> = status.iter().flat_map(|b| (0..8).rev().map(move |i| b >> i & 1)).collect();
+    let six = |bits: &[u8]| (0..6).fold(0, |n, i| n << 1 | bits.get(i).copied().unwrap_or(0));
+    bits.chunks(6).map(|bits| char::from(DIGITS[usize::from(six(bits))])).collect()
+}
+
 /// The answer of any signal: all three have the same shape on the wire.
 fn respond(grpc: bool, answer: &Answer) -> Response<Body> {
     use opentelemetry_proto::tonic::collector::metrics::v1::{
@@ -213,7 +308,7 @@ fn respond(grpc: bool, answer: &Answer) -> Response<Body> {
     });
     let message = ExportMetricsServiceResponse { partial_success: partial }.encode_to_vec();
     let mut builder = Response::builder();
-    if let Some(seconds) = answer.retry_after {
+    if let Some(seconds) = answer.retry_after.filter(|_| !grpc) {
         builder = builder.header("retry-after", seconds);
     }
     if !grpc {
@@ -224,12 +319,17 @@ fn respond(grpc: bool, answer: &Answer) -> Response<Body> {
     }
     let code = match answer.status {
         200 => "0",
+        429 => "8",
         503 => "14",
         400 => "3",
         _ => "2",
     };
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static(code));
+    if let Some(seconds) = answer.retry_after {
+        let details = HeaderValue::from_str(&retry_info(seconds)).expect("it is base64");
+        trailers.insert("grpc-status-details-bin", details);
+    }
     let mut frames = Vec::new();
     if answer.status == 200 {
         let length = u32::try_from(message.len()).expect("it is short");

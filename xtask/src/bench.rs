@@ -4,6 +4,7 @@ pub mod cache;
 pub mod closed_loop;
 pub mod cost;
 pub mod detection;
+pub mod export;
 pub mod flock;
 pub mod floor;
 pub mod heap;

@@ -17,11 +17,13 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask test                     install what the tests need, then check and test everything
+cargo xtask install                  of that only the installing
 cargo xtask bench sampling [--quick] what sampling costs, beside the bare syscall and the peers
 cargo xtask bench sampling --bpf     of that only what BPF changes
 cargo xtask bench sources            what one reading of each source costs
 cargo xtask bench judging            what one judgement costs
-cargo xtask bench export             what one export by OTLP costs, in CPU and memory
+cargo xtask bench export [--quick] [--only PART]
+                                     what exports by OTLP cost, and what outages and kills lose
 cargo xtask bench live [--minutes 2|20|both] [--only NAME]
                                      real leaks beside healthy programs: who is warned of, how early
 cargo xtask bench cache [--quick]    the cache node beside memcached and Redis (or --help)
@@ -43,15 +45,17 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match args.as_slice() {
         ["test"] => test::test(),
+        ["install"] => test::install(),
         ["bench", "sampling"] => bench::sampling::bench(false),
         ["bench", "sampling", "--quick"] => bench::sampling::bench(true),
         ["bench", "sampling", "--bpf"] => bench::sampling::bench_bpf(),
-        ["bench", which @ ("sources" | "judging" | "export")] => {
+        ["bench", which @ ("sources" | "judging")] => {
             run::run(run::command(&["cargo", "bench", "--package", "plimsoll", "--bench", which]))
         }
         ["bench", "live", rest @ ..] => {
             bench::live::Wish::read(rest).and_then(|wish| bench::live::bench(&wish))
         }
+        ["bench", "export", rest @ ..] => bench::export::bench(rest),
         ["bench", "loop", rest @ ..] => bench::closed_loop::bench(rest),
         ["bench", "cache", rest @ ..] => bench::cache::bench(rest),
         ["bench", "heap", rest @ ..] => bench::heap::bench(rest),

@@ -9,11 +9,16 @@ use crate::{Outcome, bpf, schemathesis, tools, vm};
 const BUILD: [&str; 7] =
     ["cargo", "build", "--workspace", "--lib", "--bins", "--tests", "--examples"];
 
-pub fn test() -> Outcome {
+/// What the tests need of other people's programs, but for what npm and the machines bring.
+pub fn install() -> Outcome {
     tools::install(tools::FOR_TESTS)?;
     tools::install_python_clients()?;
     tools::collectors::install()?;
-    tools::validators::install()?;
+    tools::validators::install()
+}
+
+pub fn test() -> Outcome {
+    install()?;
     run(command(&["cargo", "fmt", "--all", "--check"]))?;
     run(command(&[
         "cargo",

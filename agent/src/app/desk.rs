@@ -12,12 +12,12 @@ use crate::reports::{Declined, Reports, Ticket};
 use crate::route::Routing;
 use crate::route::silence::{SilenceRefused, Wish};
 use crate::sampler::State as Shared;
-use crate::target::{Target, TargetKind};
+use crate::target::{ProcessId, Target, TargetKind};
 use crate::verdict::{State, Verdict};
 use crate::view::{
     AlertView, CgroupView, DeliveryView, DestinationView, Event, ExportView, HealthView, Incident,
-    IncidentSummary, NodeView, OwnView, ProcessDetail, ProcessList, ProcessOrder, ReportFound,
-    ReportRequest, ReportSummary, SeriesQuery, SeriesView, SilenceView, Watch,
+    IncidentSummary, Largest, NodeView, OwnView, ProcessDetail, ProcessList, ProcessOrder,
+    ReportFound, ReportRequest, ReportSummary, SeriesQuery, SeriesView, SilenceView, Watch,
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -76,6 +76,16 @@ impl Watch for Desk {
     fn process(&self, pid: u32) -> Option<ProcessDetail> {
         let state = self.state.lock();
         state.processes.by_pid(pid).map(|process| rows::process_detail(&state, process))
+    }
+
+    fn largest(&self, limit: usize) -> Largest {
+        rows::largest(&self.state.lock(), limit)
+    }
+
+    fn exported(&self, id: ProcessId) -> Option<ProcessDetail> {
+        let state = self.state.lock();
+        let process = state.processes.by_pid(id.pid).filter(|own| own.facts.id == id)?;
+        Some(rows::exported(&state, process))
     }
 
     fn series(&self, query: &SeriesQuery) -> Option<SeriesView> {

@@ -94,6 +94,8 @@ fn request(args: &DoctorArgs, env: Env) -> Request {
     Request { file: args.config.clone(), env, flags }
 }
 
+const IGNORED: &str = "a variable of OpenTelemetry that makes no sense counts as unset";
+
 fn configuration(effective: &Effective, problems: Option<&Problems>) -> Check {
     let why = "a bad configuration does not start";
     let (level, what, todo) = match (problems, &effective.file) {
@@ -104,6 +106,12 @@ fn configuration(effective: &Effective, problems: Option<&Problems>) -> Check {
         (None, Some(file)) => (Level::Ok, file.display().to_string(), None),
         (None, None) => (Level::Ok, "no file, the defaults hold".into(), None),
     };
+    if !effective.warnings.is_empty() {
+        let ignored = effective.warnings.iter().map(|warning| format!("\nignored: {warning}"));
+        let what = what + &ignored.collect::<String>();
+        let todo = Some("mend or unset the variables".to_owned());
+        return Check { name: "configuration", level: Level::Warn, what, why: IGNORED, todo };
+    }
     Check { name: "configuration", level, what, why, todo }
 }
 

@@ -119,6 +119,9 @@ pub(super) fn check(args: &CheckArgs, env: Env, out: &mut dyn Write) -> Result<E
     }
     let scheme = if rules.has_tls() { "https" } else { "http" };
     writeln!(out, "; serves on {scheme}://{listen}/")?;
+    for warning in &checked.warnings {
+        writeln!(out, "ignored: {warning}")?;
+    }
     Ok(Exit::Good)
 }
 

@@ -17,6 +17,10 @@ pub struct ExportConfig {
     pub metrics_endpoint: String,
     pub logs_endpoint: String,
     pub traces_endpoint: String,
+    /// None: the common one.
+    pub metrics_protocol: Option<ExportProtocol>,
+    pub logs_protocol: Option<ExportProtocol>,
+    pub traces_protocol: Option<ExportProtocol>,
     /// `name=value,name=value`.
     pub headers: Option<Secret>,
     pub headers_file: Option<PathBuf>,
@@ -72,6 +76,9 @@ impl Default for ExportConfig {
             metrics_endpoint: String::new(),
             logs_endpoint: String::new(),
             traces_endpoint: String::new(),
+            metrics_protocol: None,
+            logs_protocol: None,
+            traces_protocol: None,
             headers: None,
             headers_file: None,
             metrics_headers: None,

@@ -4,10 +4,10 @@
 //! and nothing else; the environment and the flags are handed in.
 
 mod entries;
+mod variables;
 
 use super::keys::{self, KEYS, Key, Raw};
 use super::lists::{self, EntryPlaces};
-use super::otel;
 use super::{Config, Env, Place, Problem, Problems};
 use crate::sources::read_bounded;
 use std::collections::BTreeMap;
@@ -55,6 +55,8 @@ pub struct Effective {
     pub config: Config,
     /// The file that was read.
     pub file: Option<PathBuf>,
+    /// Variables of OpenTelemetry that were ignored, for they make no sense.
+    pub warnings: Vec<Problem>,
     origins: BTreeMap<&'static str, Place>,
     /// By list and entry.
     entries: BTreeMap<(&'static str, usize), EntryPlaces>,
@@ -65,6 +67,10 @@ impl Effective {
     #[must_use]
     pub fn origin(&self, path: &str) -> Origin {
         self.origins.get(path).cloned().map_or(Origin::Default, Origin::Set)
+    }
+
+    fn origin_place(&self, path: &str) -> Option<Place> {
+        self.origins.get(path).cloned()
     }
 
     /// Who has set a key of an entry of a list.
@@ -85,7 +91,8 @@ impl Effective {
 /// Loads and checks.
 ///
 /// # Errors
-/// All problems of all sources, in the order file, environment, flags, contradictions.
+/// All problems of all sources, in the order file, environment, flags, contradictions; but what
+/// variables of OpenTelemetry have wrong is only warned of.
 pub fn load(request: &Request) -> Result<Effective, Problems> {
     let mut loading = Loading::default();
     let named = request
@@ -97,10 +104,7 @@ pub fn load(request: &Request) -> Result<Effective, Problems> {
         loading.read_file(&path);
         loading.effective.file = Some(path);
     }
-    for (path, text, variable) in otel::settings(&request.env) {
-        let key = keys::find(path).expect("its table names keys of ours");
-        loading.set_text(key, &text, Place::Env(variable.to_owned()));
-    }
+    loading.read_otel(&request.env);
     for key in KEYS {
         let name = key.env();
         if let Some(text) = request.env.get(&name).filter(|text| !text.is_empty()) {
@@ -275,7 +279,7 @@ impl Loading {
             self.contradiction("http.listen", "http.insecure", &what);
         }
         if let Some((key, other, what)) = config.export.contradiction() {
-            self.contradiction(key, other, what);
+            self.half_of_a_pair(key, other, what);
         }
         for fault in config.routing.faults() {
             self.fault(fault);

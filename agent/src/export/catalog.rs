@@ -116,10 +116,16 @@ instruments! {
         "Time in which some or all tasks waited for memory.";
     NODE_USAGE: "k8s.node.memory.usage", "By", UpDown, [Host],
         "",
-        "Memory used on the node, where k8s.node.name is known.";
+        "MemTotal less MemFree, as the kubelet counts, where k8s.node.name is known.";
     NODE_AVAILABLE: "k8s.node.memory.available", "By", UpDown, [Host],
         "",
-        "Memory that the node can still give, where k8s.node.name is known.";
+        "Limit less working set, where k8s.node.name is known.";
+    NODE_RSS: "k8s.node.memory.rss", "By", UpDown, [Host],
+        "",
+        "Anonymous memory, where k8s.node.name is known.";
+    NODE_WORKING_SET: "k8s.node.memory.working_set", "By", UpDown, [Host],
+        "",
+        "Usage less inactive file pages, where k8s.node.name is known.";
     CONTAINER_USAGE: "container.memory.usage", "By", UpDown, [Container],
         "",
         "Memory charged to the container.";
@@ -132,6 +138,9 @@ instruments! {
     CONTAINER_WORKING_SET: "container.memory.working_set", "By", UpDown, [Container],
         "",
         "Usage less inactive file pages, as the kubelet counts.";
+    K8S_CONTAINER_LIMIT: "k8s.container.memory.limit.current", "By", UpDown, [Container],
+        "",
+        "The container's own limit as the kernel holds it, where it is of a pod.";
     POD_USAGE: "k8s.pod.memory.usage", "By", UpDown, [Pod],
         "",
         "Memory charged to the pod.";

@@ -6,9 +6,9 @@ use super::catalog::Entity;
 use super::choose::keep;
 use super::model::Model;
 use super::proto::ResourceMetrics;
-use crate::target::TargetKind;
+use crate::target::{ProcessId, Target, TargetKind};
 use crate::verdict::State;
-use crate::view::{CgroupView, ExportView, ProcessOrder, ReportState, ReportSummary, Watch};
+use crate::view::{CgroupView, ExportView, ReportState, ReportSummary, Watch};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 
@@ -121,19 +121,19 @@ fn processes(
     cgroups: &[CgroupView],
     put: &mut impl FnMut(ResourceMetrics),
 ) -> usize {
-    let suspects = suspects(watch, TargetKind::Process);
-    let suspects = suspects.into_iter().filter_map(|v| Some((v.target.id, v.target.pid?)));
-    let suspects: Vec<(String, u32)> = suspects.collect();
-    let list = watch.processes(ProcessOrder::Rss, max.max(1));
-    let mut known: FxHashSet<u32> = suspects.iter().map(|(_, pid)| *pid).collect();
-    let mut chosen: Vec<(String, u32, u64)> =
-        suspects.into_iter().map(|(id, pid)| (id, pid, u64::MAX)).collect();
-    for one in list.processes {
-        if known.insert(one.pid) {
-            chosen.push((one.id, one.pid, one.rss_bytes.0));
-        }
-    }
-    keep(&mut chosen, max, |one| one.2 == u64::MAX, |one| one.2);
+    let ids =
+        suspects(watch, TargetKind::Process).into_iter().filter_map(|verdict| {
+            match verdict.target.id.parse() {
+                Ok(Target::Process(id)) => Some(id),
+                _ => None,
+            }
+        });
+    let mut chosen: Vec<(ProcessId, u64)> = ids.map(|id| (id, u64::MAX)).collect();
+    let known: FxHashSet<ProcessId> = chosen.iter().map(|(id, _)| *id).collect();
+    let largest = watch.largest(max.max(1));
+    let others = largest.processes.into_iter().filter(|(id, _)| !known.contains(id));
+    chosen.extend(others.map(|(id, size)| (id, size.0)));
+    keep(&mut chosen, max, |one| one.1 == u64::MAX, |one| one.1);
     let reports = watch.reports();
     let mut newest: FxHashMap<&str, &ReportSummary> = FxHashMap::default();
     for report in reports.iter().filter(|report| report.state == ReportState::Ready) {
@@ -141,12 +141,11 @@ fn processes(
     }
     let labels: FxHashMap<&str, _> =
         cgroups.iter().map(|cgroup| (cgroup.path.as_str(), &cgroup.labels)).collect();
-    let omitted = list.total.saturating_sub(chosen.len());
-    for (id, pid, _) in &chosen {
-        // Gone since, or another one of that pid.
-        let Some(process) = watch.process(*pid).filter(|own| own.view.id == *id) else { continue };
+    let omitted = largest.total.saturating_sub(chosen.len());
+    for (id, _) in chosen {
+        let Some(process) = watch.exported(id) else { continue };
         let labels = process.view.cgroup.as_deref().and_then(|path| labels.get(path).copied());
-        put(model.process(&process, labels, newest.get(id.as_str()).copied()));
+        put(model.process(&process, labels, newest.get(process.view.id.as_str()).copied()));
     }
     omitted
 }

@@ -21,6 +21,7 @@ use super::proto::{KeyValue, Resource, ResourceMetrics, Scope, ScopeMetrics, att
 use crate::config::{ExportProfile, Temporality};
 use crate::view::pressure::PressureView;
 use crate::view::{ExportView, NodeView, OwnView};
+use prost::bytes::Bytes;
 use sheet::{Deltas, Sheet, int};
 
 /// Scopes of the pressure signal that are exported.
@@ -111,8 +112,7 @@ impl Model {
             sheet.put(&c::STALL_TIME, seconds, &[("plimsoll.pressure.stall", kind)]);
         }
         if in_kubernetes {
-            sheet.put(&c::NODE_USAGE, Some(int(node.used_bytes.0)), &[]);
-            sheet.put(&c::NODE_AVAILABLE, available, &[]);
+            kubelets(&mut sheet, node);
         }
         if let Some(verdict) = &node.verdict {
             sheet.verdict(&sheet::judgement_of(verdict));
@@ -176,16 +176,16 @@ impl Model {
             scope_metrics: vec![ScopeMetrics {
                 scope: Some(scope()),
                 metrics,
-                schema_url: SCHEMA_URL.to_owned(),
+                schema_url: SCHEMA_URL.into(),
             }],
-            schema_url: SCHEMA_URL.to_owned(),
+            schema_url: SCHEMA_URL.into(),
         }
     }
 }
 
 /// Whoever wrote the messages.
 fn scope() -> Scope {
-    Scope { name: "plimsoll".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    Scope { name: "plimsoll".into(), version: env!("CARGO_PKG_VERSION").into() }
 }
 
 /// How the states of the node's memory are called.
@@ -208,6 +208,20 @@ impl StateNames {
         let free = get("MemFree")?.saturating_add(get("Buffers")?);
         Some(get("MemAvailable")?.saturating_sub(free))
     }
+}
+
+/// The node's memory as the kubelet counts it. Source: cAdvisor's root container.
+fn kubelets(sheet: &mut Sheet<'_>, node: &NodeView) {
+    let get = |name: &str| node.meminfo.get(name).copied();
+    let total = node.mem_total_bytes.0;
+    let usage = get("MemFree").map(|free| total.saturating_sub(free));
+    let inactive = get("Inactive(file)");
+    let working_set = usage.zip(inactive).map(|(usage, idle)| usage.saturating_sub(idle));
+    let available = working_set.map(|set| total.saturating_sub(set));
+    sheet.put(&c::NODE_USAGE, usage.map(int), &[]);
+    sheet.put(&c::NODE_AVAILABLE, available.map(int), &[]);
+    sheet.put(&c::NODE_RSS, get("AnonPages").map(int), &[]);
+    sheet.put(&c::NODE_WORKING_SET, working_set.map(int), &[]);
 }
 
 fn huge_pages(sheet: &mut Sheet<'_>, node: &NodeView) {
@@ -251,6 +265,6 @@ fn pressure_of(sheet: &mut Sheet<'_>, pressure: &PressureView) {
 }
 
 /// A text attribute, unless there is nothing to say.
-fn text(key: &str, value: &str) -> Option<KeyValue> {
+fn text(key: impl Into<Bytes>, value: &str) -> Option<KeyValue> {
     (!value.is_empty()).then(|| attribute(key, value))
 }

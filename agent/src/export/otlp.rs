@@ -13,7 +13,7 @@ mod headers;
 #[cfg(test)]
 mod tests;
 
-pub use endpoint::{Endpoint, endpoint_of};
+pub use endpoint::{Endpoint, endpoint_of, protocol_of};
 
 use super::Signal;
 use super::batch::is_gzip;
@@ -59,7 +59,7 @@ impl Client {
         let attempt = async {
             let endpoint = endpoint_of(&self.config, self.signal)?;
             let request = self.request(&endpoint, request)?;
-            exchange(&endpoint, &self.config, request).await
+            exchange(&endpoint, &self.config, self.is_grpc(), request).await
         };
         match tokio::time::timeout(self.config.timeout, attempt).await {
             Err(_) => failed("no answer in time".to_owned()),
@@ -68,15 +68,20 @@ impl Client {
         }
     }
 
+    fn is_grpc(&self) -> bool {
+        protocol_of(&self.config, self.signal) == ExportProtocol::Grpc
+    }
+
     fn judge(&self, reply: &Reply, now_unix_s: i64) -> Outcome {
-        match self.config.protocol {
-            ExportProtocol::Grpc => answer::of_grpc(reply, now_unix_s),
-            ExportProtocol::Http => answer::of_http(reply, now_unix_s),
+        if self.is_grpc() {
+            answer::of_grpc(reply, now_unix_s)
+        } else {
+            answer::of_http(reply, now_unix_s)
         }
     }
 
     fn request(&self, to: &Endpoint, body: &[u8]) -> Result<Request<Full<Bytes>>, String> {
-        let grpc = self.config.protocol == ExportProtocol::Grpc;
+        let grpc = self.is_grpc();
         let gzip = is_gzip(body);
         let bytes = if grpc { framed(body, gzip) } else { Bytes::copy_from_slice(body) };
         // HTTP/1.1 names the host in a header, HTTP/2 in the address.

@@ -6,15 +6,19 @@
 //!
 //! A list of a request's resources may be encoded one by one and joined: protobuf reads repeated
 //! fields so. That is why no request is ever held as messages.
+//!
+//! Names of metrics, units and attributes are [`Bytes`], which protobuf writes as it writes strings:
+//! they stand in the program, and a point that is made copies none of them.
 
 pub mod answer;
 
+use prost::bytes::Bytes;
 use prost::{Message, Oneof};
 
 #[derive(Clone, PartialEq, Message)]
 pub struct KeyValue {
-    #[prost(string, tag = "1")]
-    pub key: String,
+    #[prost(bytes = "bytes", tag = "1")]
+    pub key: Bytes,
     #[prost(message, optional, tag = "2")]
     pub value: Option<AnyValue>,
 }
@@ -45,10 +49,10 @@ pub struct Resource {
 
 #[derive(Clone, PartialEq, Message)]
 pub struct Scope {
-    #[prost(string, tag = "1")]
-    pub name: String,
-    #[prost(string, tag = "2")]
-    pub version: String,
+    #[prost(bytes = "bytes", tag = "1")]
+    pub name: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub version: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -57,8 +61,8 @@ pub struct ResourceMetrics {
     pub resource: Option<Resource>,
     #[prost(message, repeated, tag = "2")]
     pub scope_metrics: Vec<ScopeMetrics>,
-    #[prost(string, tag = "3")]
-    pub schema_url: String,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub schema_url: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -67,18 +71,16 @@ pub struct ScopeMetrics {
     pub scope: Option<Scope>,
     #[prost(message, repeated, tag = "2")]
     pub metrics: Vec<Metric>,
-    #[prost(string, tag = "3")]
-    pub schema_url: String,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub schema_url: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub struct Metric {
-    #[prost(string, tag = "1")]
-    pub name: String,
-    #[prost(string, tag = "2")]
-    pub description: String,
-    #[prost(string, tag = "3")]
-    pub unit: String,
+    #[prost(bytes = "bytes", tag = "1")]
+    pub name: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub unit: Bytes,
     #[prost(oneof = "Data", tags = "5, 7")]
     pub data: Option<Data>,
 }
@@ -137,8 +139,8 @@ pub struct ResourceLogs {
     pub resource: Option<Resource>,
     #[prost(message, repeated, tag = "2")]
     pub scope_logs: Vec<ScopeLogs>,
-    #[prost(string, tag = "3")]
-    pub schema_url: String,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub schema_url: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -147,8 +149,8 @@ pub struct ScopeLogs {
     pub scope: Option<Scope>,
     #[prost(message, repeated, tag = "2")]
     pub log_records: Vec<LogRecord>,
-    #[prost(string, tag = "3")]
-    pub schema_url: String,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub schema_url: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -175,8 +177,8 @@ pub struct ResourceSpans {
     pub resource: Option<Resource>,
     #[prost(message, repeated, tag = "2")]
     pub scope_spans: Vec<ScopeSpans>,
-    #[prost(string, tag = "3")]
-    pub schema_url: String,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub schema_url: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -185,8 +187,8 @@ pub struct ScopeSpans {
     pub scope: Option<Scope>,
     #[prost(message, repeated, tag = "2")]
     pub spans: Vec<Span>,
-    #[prost(string, tag = "3")]
-    pub schema_url: String,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub schema_url: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -245,6 +247,6 @@ impl From<f64> for AnyValue {
 
 /// One attribute.
 #[must_use]
-pub fn attribute(key: &str, value: impl Into<AnyValue>) -> KeyValue {
-    KeyValue { key: key.to_owned(), value: Some(value.into()) }
+pub fn attribute(key: impl Into<Bytes>, value: impl Into<AnyValue>) -> KeyValue {
+    KeyValue { key: key.into(), value: Some(value.into()) }
 }

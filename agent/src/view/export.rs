@@ -1,6 +1,8 @@
 //! What is shown of the export: where signals go and how that fares.
 
-use super::{SourceState, SourceView};
+use super::{ProcessList, ProcessView, SourceState, SourceView};
+use crate::target::{ProcessId, Target};
+use crate::units::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -88,6 +90,27 @@ impl LaneView {
             sees: format!("{} requests taken by {}{waiting}", self.sent_total, self.endpoint),
             why: (!why.is_empty()).then(|| why.join("; ")),
         }
+    }
+}
+
+/// Processes by their size, the largest first, without their rows: ten thousand rows are several
+/// MiB.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Largest {
+    /// How many there are in all.
+    pub total: usize,
+    /// Who, and its resident memory.
+    pub processes: Vec<(ProcessId, Bytes)>,
+}
+
+impl Largest {
+    pub(super) fn of(list: ProcessList) -> Self {
+        let id = |row: ProcessView| match row.id.parse() {
+            Ok(Target::Process(id)) => Some((id, row.rss_bytes)),
+            _ => None,
+        };
+        let processes = list.processes.into_iter().filter_map(id).collect();
+        Self { total: list.total, processes }
     }
 }
 

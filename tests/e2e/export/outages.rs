@@ -48,9 +48,9 @@ fn what_was_measured_while_the_collector_was_down_arrives_though_the_agent_was_k
     until_queued(&second, waiting as f64 + 1.0);
     let receiver = Receiver::start(&address);
     // The longest wait between two attempts is a minute; after so few it is far less.
-    wait_for("all that waited arrives", Duration::from_secs(60), || {
-        let queued = second.metric(QUEUED);
-        if queued < 2.0 { Ok(()) } else { Err(format!("{queued}")) }
+    wait_for("all that waited arrives, and more", Duration::from_secs(60), || {
+        let (queued, taken) = (second.metric(QUEUED), receiver.metrics().len());
+        if queued < 2.0 && taken > waiting { Ok(()) } else { Err(format!("{queued}, {taken}")) }
     });
     let times = times(&receiver);
     assert!(times.len() > waiting, "{times:?}");

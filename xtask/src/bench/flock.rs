@@ -51,26 +51,50 @@ impl Drop for Flock {
 pub struct Cages {
     root: PathBuf,
     dirs: Vec<PathBuf>,
+    /// Those that the cages are in.
+    around: Vec<PathBuf>,
     flock: Flock,
 }
 
 impl Cages {
     pub fn make(n: usize) -> Result<Self, String> {
+        Self::named(n, |i| format!("cage-{i}"))
+    }
+
+    /// The same, named as the cgroups of containers of pods are.
+    pub fn containers(n: usize) -> Result<Self, String> {
+        Self::named(n, |i| format!("pod{i:08x}-1111-2222-3333-444455556666/{i:064x}"))
+    }
+
+    fn named(n: usize, name: impl Fn(usize) -> String) -> Result<Self, String> {
         let base = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"]
             .into_iter()
             .map(PathBuf::from)
             .find(|p| p.join("cgroup.procs").exists())
             .ok_or("no memory cgroup hierarchy is mounted")?;
         let root = base.join(format!("plimsoll-bench-{}", std::process::id()));
-        let mut cages = Self { root: root.clone(), dirs: Vec::new(), flock: Flock::default() };
+        let is_v2 = base.join("cgroup.controllers").exists();
+        let mut cages = Self {
+            root: root.clone(),
+            dirs: Vec::new(),
+            around: Vec::new(),
+            flock: Flock::default(),
+        };
         make_dir(&root)?;
-        if base.join("cgroup.controllers").exists() {
+        if is_v2 {
             write(root.join("cgroup.subtree_control"), "+memory")?;
         }
         cages.flock.grow_to(n)?;
         let pids: Vec<u32> = cages.flock.pids().collect();
         for (i, pid) in pids.into_iter().enumerate() {
-            let dir = root.join(format!("cage-{i}"));
+            let dir = root.join(name(i));
+            if let Some(parent) = dir.parent().filter(|parent| *parent != root) {
+                make_dir(&parent.to_owned())?;
+                cages.around.push(parent.to_owned());
+                if is_v2 {
+                    write(parent.join("cgroup.subtree_control"), "+memory")?;
+                }
+            }
             make_dir(&dir)?;
             cages.dirs.push(dir.clone());
             write(dir.join("cgroup.procs"), &pid.to_string())?;
@@ -95,7 +119,7 @@ impl Drop for Cages {
     fn drop(&mut self) {
         drop(std::mem::take(&mut self.flock));
         let deadline = Instant::now() + Duration::from_secs(20);
-        for dir in self.dirs.iter().chain([&self.root]) {
+        for dir in self.dirs.iter().chain(&self.around).chain([&self.root]) {
             while dir.exists() && fs::remove_dir(dir).is_err() && Instant::now() < deadline {
                 std::thread::park_timeout(Duration::from_millis(5));
             }

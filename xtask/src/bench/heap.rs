@@ -6,7 +6,7 @@
 mod blocks;
 mod level0;
 mod probe;
-mod table;
+pub mod table;
 mod walk;
 
 use crate::Outcome;

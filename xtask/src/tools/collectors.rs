@@ -50,7 +50,9 @@ fn victoria_metrics(dir: &Path) -> Outcome {
     let deb = deb.ok_or("apt-get fetched no package of VictoriaMetrics")?;
     let mut unpack = command(&["dpkg-deb", "--extract"]);
     unpack.arg(deb).arg(dir.join("victoria-metrics"));
-    run(unpack)
+    run(unpack)?;
+    // Lists and package are of no further use, and are many MiB.
+    fs::remove_dir_all(&own).map_err(|e| format!("{}: {e}", own.display()))
 }
 
 /// apt with sources, lists and cache of its own: the machine's are neither read nor changed.

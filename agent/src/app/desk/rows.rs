@@ -7,7 +7,7 @@ use crate::target::{Target, TargetKind};
 use crate::units::{Bytes, Limit};
 use crate::verdict::{State as Judgement, Verdict};
 use crate::view::{
-    CgroupView, Judgement as JudgementView, KubernetesView, ProcessDetail, ProcessOrder,
+    CgroupView, Judgement as JudgementView, KubernetesView, Largest, ProcessDetail, ProcessOrder,
     ProcessView,
 };
 use crate::workload::names;
@@ -58,6 +58,29 @@ pub(super) fn process(state: &State, process: &Process) -> ProcessView {
         limit_bytes: limit,
         judgement: judgement(&facts.standing, state.clock.now()),
         interval_s: process.track.interval().as_secs_f64(),
+    }
+}
+
+/// The largest processes by resident memory. Cost: a sort of numbers.
+pub(super) fn largest(state: &State, limit: usize) -> Largest {
+    let sizes = state.processes.iter().map(|(_, p)| (p.facts.id, p.track.split.used));
+    let mut processes: Vec<_> = sizes.collect();
+    processes.sort_unstable_by_key(|(id, size)| (Reverse(*size), *id));
+    let total = processes.len();
+    processes.truncate(limit);
+    Largest { total, processes }
+}
+
+/// What the export says of a process: numbers and names, and nothing that is costly to make.
+pub(super) fn exported(state: &State, of: &Process) -> ProcessDetail {
+    let particulars = &of.facts.particulars;
+    ProcessDetail {
+        view: process(state, of),
+        virtual_bytes: particulars.virtual_size,
+        open_fds: particulars.open_fds.map(u64::from),
+        minor_faults: particulars.minor_faults,
+        major_faults: particulars.major_faults,
+        ..ProcessDetail::default()
     }
 }
 

@@ -115,3 +115,12 @@ fn a_bad_configuration_is_one_failed_check_among_the_others() {
     assert!(what.contains("p.toml:1:1: nonsense") && what.contains("p.toml:3:10: http.listen"));
     assert_eq!(told["checks"].as_array().unwrap().len(), 15);
 }
+
+#[test]
+fn a_variable_that_is_ignored_is_warned_of() {
+    let env = [("OTEL_EXPORTER_OTLP_TIMEOUT".to_owned(), "soon".to_owned())].into();
+    let effective = load(&Request { env, ..Request::default() }).unwrap();
+    let check = configuration(&effective, None);
+    assert_eq!(check.level, Level::Warn);
+    assert!(check.what.contains("ignored: environment OTEL_EXPORTER_OTLP_TIMEOUT"), "{check:?}");
+}

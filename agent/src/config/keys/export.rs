@@ -95,6 +95,45 @@ pub(super) const TRACES_ENDPOINT: Key = Key {
     who: "Backends with an address for each signal.",
 };
 
+pub(super) const METRICS_PROTOCOL: Key = Key {
+    path: "export.otlp.metrics_protocol",
+    flag: None,
+    field: Field::Choice {
+        names: &PROTOCOLS,
+        get: |c| protocol_name(c.export.metrics_protocol),
+        set: |c, name| c.export.metrics_protocol = protocol(name),
+    },
+    doc: "How requests of metrics are sent, if otherwise.",
+    edges: "common: as export.otlp.protocol says.",
+    who: "Backends that take each signal in its own way.",
+};
+
+pub(super) const LOGS_PROTOCOL: Key = Key {
+    path: "export.otlp.logs_protocol",
+    flag: None,
+    field: Field::Choice {
+        names: &PROTOCOLS,
+        get: |c| protocol_name(c.export.logs_protocol),
+        set: |c, name| c.export.logs_protocol = protocol(name),
+    },
+    doc: "How requests of logs are sent, if otherwise.",
+    edges: "common: as export.otlp.protocol says.",
+    who: "Backends that take each signal in its own way.",
+};
+
+pub(super) const TRACES_PROTOCOL: Key = Key {
+    path: "export.otlp.traces_protocol",
+    flag: None,
+    field: Field::Choice {
+        names: &PROTOCOLS,
+        get: |c| protocol_name(c.export.traces_protocol),
+        set: |c, name| c.export.traces_protocol = protocol(name),
+    },
+    doc: "How requests of traces are sent, if otherwise.",
+    edges: "common: as export.otlp.protocol says.",
+    who: "Backends that take each signal in its own way.",
+};
+
 pub(super) const HEADERS: Key = Key {
     path: "export.otlp.headers",
     flag: None,
@@ -310,6 +349,22 @@ pub(super) const QUEUE_AGE_MAX: Key = Key {
     edges: "Many backends refuse points that are older than an hour or a day.",
     who: "Backends that take older points, or no old ones.",
 };
+
+/// Of one signal.
+const PROTOCOLS: [&str; 3] = ["common", "grpc", "http/protobuf"];
+
+const fn protocol_name(own: Option<ExportProtocol>) -> &'static str {
+    match own {
+        None => PROTOCOLS[0],
+        Some(ExportProtocol::Grpc) => PROTOCOLS[1],
+        Some(ExportProtocol::Http) => PROTOCOLS[2],
+    }
+}
+
+fn protocol(name: &str) -> Option<ExportProtocol> {
+    let all = [None, Some(ExportProtocol::Grpc), Some(ExportProtocol::Http)];
+    all.into_iter().find(|one| protocol_name(*one) == name).flatten()
+}
 
 fn is_signal(text: &str) -> bool {
     matches!(text, "metrics" | "logs" | "traces")

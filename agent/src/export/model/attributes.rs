@@ -3,6 +3,7 @@
 use super::text;
 use crate::export::catalog::Entity;
 use crate::export::proto::{KeyValue, attribute};
+use prost::bytes::Bytes;
 use std::collections::BTreeMap;
 
 /// Labels of a cgroup's owner that are OpenTelemetry's own names.
@@ -10,6 +11,16 @@ const PASSED_ON: [&str; 2] = ["k8s.", "container."];
 /// Our label for what OpenTelemetry calls otherwise.
 const RENAMED: [(&str, &str); 2] =
     [("k8s.qos", "k8s.pod.qos_class"), ("container.runtime", "container.runtime.name")];
+
+/// Names that most resources have: they are not copied.
+const KNOWN: [&str; 6] = [
+    "container.id",
+    "container.runtime.name",
+    "k8s.pod.uid",
+    "k8s.pod.qos_class",
+    "k8s.pod.name",
+    "k8s.namespace.name",
+];
 
 /// What every resource has, and what only the agent's has.
 #[derive(Clone, Debug, Default)]
@@ -53,7 +64,7 @@ impl Common {
             place.insert(key.clone(), value.clone());
         }
         let list = |map: BTreeMap<String, String>| {
-            map.iter().map(|(key, value)| attribute(key, value.as_str())).collect()
+            map.iter().map(|(key, value)| attribute(key.clone(), value.as_str())).collect()
         };
         Self { all: list(all), service: list(service) }
     }
@@ -85,12 +96,14 @@ pub(super) fn add_labels(
 ) {
     for (key, value) in labels {
         let name = RENAMED.iter().find(|(own, _)| own == key).map_or(key.as_str(), |(_, n)| *n);
-        let known = PASSED_ON.iter().any(|start| name.starts_with(start));
+        let passed = PASSED_ON.iter().any(|start| name.starts_with(start));
         let of_container = name.starts_with("container.") || name.starts_with("k8s.container.");
         // What the configuration says of all, such as the node's name, stays as it is.
         let taken = attributes.iter().any(|one| one.key == name);
-        if known && !taken && !(only_pod && of_container) {
-            attributes.extend(text(name, value));
+        if passed && !taken && !(only_pod && of_container) {
+            let known = KNOWN.iter().find(|known| **known == name);
+            let key = known.map_or_else(|| name.to_owned().into(), |known| Bytes::from(*known));
+            attributes.extend(text(key, value));
         }
     }
 }

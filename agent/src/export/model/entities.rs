@@ -26,7 +26,11 @@ impl Model {
         let boot = self.moment.boot_ns;
         let mut sheet = self.sheet(&of.id, boot);
         match entity {
-            Entity::Container => shares(&mut sheet, OF_CONTAINER, of),
+            Entity::Container => {
+                shares(&mut sheet, OF_CONTAINER, of);
+                let own = of.max_bytes.bytes().filter(|_| of.labels.contains_key("k8s.pod.uid"));
+                sheet.put(&c::K8S_CONTAINER_LIMIT, own.map(|b| int(b.0)), &[]);
+            }
             Entity::Pod => shares(&mut sheet, OF_POD, of),
             _ => sheet.put(&c::USED, Some(int(of.usage_bytes.0)), &[]),
         }

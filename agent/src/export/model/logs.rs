@@ -25,9 +25,9 @@ impl Model {
             scope_logs: vec![ScopeLogs {
                 scope: Some(scope()),
                 log_records,
-                schema_url: SCHEMA_URL.to_owned(),
+                schema_url: SCHEMA_URL.into(),
             }],
-            schema_url: SCHEMA_URL.to_owned(),
+            schema_url: SCHEMA_URL.into(),
         })
     }
 }
@@ -59,7 +59,7 @@ fn alert(alert: &AlertView) -> LogRecord {
     ];
     attributes.extend(text("plimsoll.alert.description", &alert.description));
     for (name, value) in &alert.labels {
-        attributes.extend(text(&named(name), value));
+        attributes.extend(text(named(name), value));
     }
     if let Some(verdict) = &alert.verdict {
         attributes.extend(verdict_of(verdict));

@@ -78,7 +78,7 @@ impl<'a> Sheet<'a> {
         &mut self,
         instrument: &Instrument,
         value: Option<Number>,
-        attributes: &[(&str, &str)],
+        attributes: &[(&'static str, &str)],
     ) {
         let Some(value) = value else { return };
         if matches!(value, Number::Double(x) if !x.is_finite()) {
@@ -98,9 +98,8 @@ impl<'a> Sheet<'a> {
         let delta = is_monotonic && self.deltas.is_some();
         let aggregation_temporality = if delta { DELTA } else { CUMULATIVE };
         self.metrics.push(Metric {
-            name: instrument.name.to_owned(),
-            description: String::new(),
-            unit: instrument.unit.to_owned(),
+            name: instrument.name.into(),
+            unit: instrument.unit.into(),
             data: Some(match instrument.kind {
                 Kind::Gauge => Data::Gauge(Gauge { data_points }),
                 _ => Data::Sum(Sum { data_points, aggregation_temporality, is_monotonic }),
@@ -112,13 +111,13 @@ impl<'a> Sheet<'a> {
         &mut self,
         instrument: &Instrument,
         value: Number,
-        attributes: &[(&str, &str)],
+        attributes: &[(&'static str, &str)],
     ) -> Option<Point> {
         let mut point = Point {
             start_time_unix_nano: if instrument.kind == Kind::Gauge { 0 } else { self.start_ns },
             time_unix_nano: self.now_ns,
             value: Some(value),
-            attributes: attributes.iter().map(|(key, value)| attribute(key, *value)).collect(),
+            attributes: attributes.iter().map(|(key, value)| attribute(*key, *value)).collect(),
         };
         if instrument.kind == Kind::Counter
             && let Some(deltas) = &mut self.deltas

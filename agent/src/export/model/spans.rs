@@ -32,9 +32,9 @@ impl Model {
             scope_spans: vec![ScopeSpans {
                 scope: Some(scope()),
                 spans,
-                schema_url: SCHEMA_URL.to_owned(),
+                schema_url: SCHEMA_URL.into(),
             }],
-            schema_url: SCHEMA_URL.to_owned(),
+            schema_url: SCHEMA_URL.into(),
         })
     }
 }

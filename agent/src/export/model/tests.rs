@@ -69,11 +69,15 @@ fn lines(of: &ResourceMetrics) -> Vec<String> {
             };
             let attributes = pairs(&point.attributes);
             let start = point.start_time_unix_nano;
-            let (name, unit) = (&metric.name, &metric.unit);
+            let (name, unit) = (utf8(&metric.name), utf8(&metric.unit));
             lines.push(format!("{name} [{unit}] {kind} {{{attributes}}} {value} @{start}"));
         }
     }
     lines
+}
+
+fn utf8(text: &[u8]) -> String {
+    String::from_utf8(text.to_vec()).unwrap()
 }
 
 fn pairs(attributes: &[KeyValue]) -> String {
@@ -83,7 +87,7 @@ fn pairs(attributes: &[KeyValue]) -> String {
             Any::Int(n) => n.to_string(),
             other => format!("{other:?}"),
         };
-        format!("{}={value}", one.key)
+        format!("{}={value}", utf8(&one.key))
     };
     attributes.iter().map(show).collect::<Vec<_>>().join(",")
 }
@@ -142,13 +146,18 @@ fn a_container_without_a_limit_has_no_available_memory() {
         ..CgroupView::default()
     };
     let names = |message: &ResourceMetrics| -> Vec<String> {
-        message.scope_metrics[0].metrics.iter().map(|metric| metric.name.clone()).collect()
+        message.scope_metrics[0].metrics.iter().map(|metric| utf8(&metric.name)).collect()
     };
     let without = names(&model.cgroup(Entity::Container, &cgroup));
     assert!(!without.iter().any(|name| name.ends_with("available")), "{without:?}");
     cgroup.max_bytes = Limit::At(Bytes(90));
     let with = lines(&model.cgroup(Entity::Container, &cgroup));
     assert!(with.contains(&"container.memory.available [By] cumulative {} 30 @1".to_owned()));
+    assert!(!with.iter().any(|line| line.starts_with("k8s.container")), "it is of no pod");
+    cgroup.labels.insert("k8s.pod.uid".into(), "u".into());
+    let of_pod = lines(&model.cgroup(Entity::Container, &cgroup));
+    let limit = "k8s.container.memory.limit.current [By] cumulative {} 90 @1".to_owned();
+    assert!(of_pod.contains(&limit), "{of_pod:#?}");
     let pod = model.cgroup(Entity::Pod, &cgroup);
     assert!(names(&pod).iter().any(|name| name == "k8s.pod.memory.working_set"));
     assert!(!resource(&pod).contains("container.id"));
@@ -203,6 +212,22 @@ fn the_states_of_the_nodes_memory_add_up_to_its_limit() {
     let value = |line: &String| line.split("} ").nth(1)?.split(' ').next()?.parse::<u64>().ok();
     assert_eq!(states.iter().filter_map(value).sum::<u64>(), 1000, "{states:?}");
     assert!(states[0].contains("{system.memory.state=used} 600"));
+}
+
+#[test]
+fn a_node_of_kubernetes_has_its_memory_as_the_kubelet_counts_it() {
+    let mut model = model(ExportProfile::Standard, Temporality::Cumulative);
+    let mut node = node();
+    node.meminfo.extend([("Inactive(file)".to_owned(), 200), ("AnonPages".to_owned(), 450)]);
+    let message = model.node(&node, &PressureView::default(), &OwnView::default());
+    let own: Vec<String> =
+        lines(&message).into_iter().filter(|line| line.starts_with("k8s.node")).collect();
+    insta::assert_snapshot!(own.join("\n"), @"
+    k8s.node.memory.usage [By] cumulative {} 900 @1
+    k8s.node.memory.available [By] cumulative {} 300 @1
+    k8s.node.memory.rss [By] cumulative {} 450 @1
+    k8s.node.memory.working_set [By] cumulative {} 700 @1
+    ");
 }
 
 #[test]

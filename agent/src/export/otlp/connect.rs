@@ -4,7 +4,7 @@
 //! replaced, moved or scaled is met anew by the next.
 
 use super::endpoint::Endpoint;
-use crate::config::{ExportConfig, ExportProtocol};
+use crate::config::ExportConfig;
 use crate::sources::read_bounded;
 pub(super) use crate::wire::Reply;
 use crate::wire::{PEM_BYTES_MAX, certificates, over};
@@ -25,9 +25,9 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 pub(super) async fn exchange(
     to: &Endpoint,
     config: &ExportConfig,
+    h2: bool,
     request: Request<Full<Bytes>>,
 ) -> Result<Reply, String> {
-    let h2 = config.protocol == ExportProtocol::Grpc;
     let tcp = TcpStream::connect((to.host.as_str(), to.port))
         .await
         .map_err(|e| format!("{}: {e}", to.authority()))?;

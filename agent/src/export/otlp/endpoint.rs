@@ -14,6 +14,17 @@ pub struct Endpoint {
     pub path: String,
 }
 
+/// How requests of a signal are sent.
+#[must_use]
+pub fn protocol_of(config: &ExportConfig, signal: Signal) -> ExportProtocol {
+    let own = match signal {
+        Signal::Metrics => config.metrics_protocol,
+        Signal::Logs => config.logs_protocol,
+        Signal::Traces => config.traces_protocol,
+    };
+    own.unwrap_or(config.protocol)
+}
+
 /// The address of a signal. Source: OTLP exporter configuration, "Endpoint URLs for OTLP/HTTP": the
 /// common one gets `/v1/SIGNAL` added, a signal's own is used as it is.
 ///
@@ -25,7 +36,7 @@ pub fn endpoint_of(config: &ExportConfig, signal: Signal) -> Result<Endpoint, St
         Signal::Logs => &config.logs_endpoint,
         Signal::Traces => &config.traces_endpoint,
     };
-    let grpc = config.protocol == ExportProtocol::Grpc;
+    let grpc = protocol_of(config, signal) == ExportProtocol::Grpc;
     let default = if grpc { "http://localhost:4317" } else { "http://localhost:4318" };
     let (text, common) = match (own.is_empty(), config.endpoint.is_empty()) {
         (false, _) => (own.as_str(), false),
@@ -95,7 +106,8 @@ mod tests {
         assert_eq!(metrics, "https://metrics.example:8443/");
         let traces = shown(&config, Signal::Traces);
         assert_eq!(traces, "https://otlp.example:443/prefix/v1/traces");
-        config.protocol = ExportProtocol::Grpc;
+        config.logs_protocol = Some(ExportProtocol::Grpc);
+        assert_eq!(shown(&config, Signal::Traces), "https://otlp.example:443/prefix/v1/traces");
         config.endpoint = "http://[::1]:4317".into();
         assert!(shown(&config, Signal::Logs).starts_with("http://[::1]:4317/opentelemetry."));
     }
