@@ -31,6 +31,9 @@ pub fn diff_text(diff: &Diff) -> String {
     if diff.elapsed_s.is_some_and(|s| s < 0.0) {
         page.prose("The first was taken after the second: what follows reads backwards.");
     }
+    if let Some(verdict) = &diff.verdict {
+        super::text::verdict(&mut page, Some(verdict));
+    }
     if diff.bytes.is_empty() && diff.tables.is_empty() {
         page.section("Changed", "nothing");
         return page.into_text();

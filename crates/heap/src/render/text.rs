@@ -3,6 +3,7 @@
 //! What could not be had is said in one line, with the reason among the notes.
 
 mod heap;
+mod next;
 
 use serde_json::Value;
 
@@ -21,10 +22,13 @@ pub fn text(report: &Report) -> String {
     let mut page = Page::default();
     head(&mut page, &report.identity, report);
     verdict(&mut page, report.verdict.as_ref());
+    for step in next::steps(report) {
+        page.prose(&format!("Next: {step}"));
+    }
     resident(&mut page, report.rss.as_ref());
     heap::allocator(&mut page, report.allocator.as_ref());
     heap::fragmentation(&mut page, report);
-    heap::leaks(&mut page, report.leaks.as_ref(), report.method.level);
+    heap::leaks(&mut page, report);
     heap::roots(&mut page, report.roots.as_deref());
     runtimes(&mut page, report);
     growth(&mut page, report.growth.as_ref());
@@ -53,7 +57,7 @@ fn head(page: &mut Page, of: &Identity, report: &Report) {
     page.prose(&format!("{cgroup}; {limit}; {runtime}"));
 }
 
-fn verdict(page: &mut Page, verdict: Option<&Verdict>) {
+pub(super) fn verdict(page: &mut Page, verdict: Option<&Verdict>) {
     let Some(verdict) = verdict else {
         page.section("Verdict", "none");
         return;

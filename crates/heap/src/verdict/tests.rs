@@ -145,3 +145,44 @@ fn a_leak_from_the_start_does_not_take_the_blame_for_what_grows_now() {
     let before = native(0, 100, 80, 5, Some(30));
     check(&before, &native(30, 160, 138, 5, Some(30)), "retained_growth", 0.8);
 }
+
+#[test]
+fn a_small_program_that_lost_a_fifth_of_its_heap_leaks() {
+    let verdict = judge(&native(0, 6, 5, 0, Some(1)), None);
+    assert_eq!(verdict.cause, "heap_leak", "{verdict:?}");
+    let of_mapped = |mapped: u64| {
+        let mut report = native(0, 300, 5, 0, Some(1));
+        report.allocator.as_mut().unwrap().mmapped_bytes = Some(mapped * MIB);
+        judge(&report, None).cause
+    };
+    // Blocks with a mapping of their own are part of what it is a share of.
+    assert_eq!((of_mapped(0).as_str(), of_mapped(250).as_str()), ("heap_leak", "unknown"));
+}
+
+#[test]
+fn large_blocks_that_grow_are_growth_of_the_heap_too() {
+    let with_mapped = |second, rss, mapped: u64| {
+        let mut report = native(second, rss, 5, 1, Some(0));
+        report.allocator.as_mut().unwrap().mmapped_bytes = Some(mapped * MIB);
+        report
+    };
+    check(&with_mapped(0, 100, 80), &with_mapped(30, 160, 140), "retained_growth", 0.8);
+}
+
+#[test]
+fn memory_that_a_native_program_mapped_past_malloc_is_off_its_heap() {
+    let mapped = |second, rss, other: u64| {
+        let mut report = native(second, rss, 1, 0, None);
+        report.rss.as_mut().unwrap().parts.anon_other = other * MIB;
+        report
+    };
+    assert_eq!(judge(&mapped(0, 80, 75), None).cause, "off_heap");
+    check(&mapped(0, 80, 75), &mapped(30, 140, 135), "off_heap", 0.8);
+    // There a runtime has its heap, or an allocator that cannot be read.
+    let mut managed = mapped(0, 80, 75);
+    managed.identity.runtime = Some("node".to_owned());
+    assert_eq!(judge(&managed, None).cause, "unknown");
+    let mut other = mapped(0, 80, 75);
+    other.allocator.as_mut().unwrap().name = "mimalloc".to_owned();
+    assert_eq!(judge(&other, None).cause, "unknown");
+}

@@ -1,5 +1,6 @@
 //! Level 1 on real programs: what they lost is known, and what must not happen to them is tried.
 
 mod hazards;
+mod verdicts;
 mod walk;
 mod workshop;
