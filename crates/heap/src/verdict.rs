@@ -61,7 +61,7 @@ fn heap_leak(facts: &Facts<'_>) -> Option<Verdict> {
         seen.push(evidence(&format!("leaks.by_type {}", top.name), top.bytes));
     }
     if let Some(top) = leaks.by_stack.first() {
-        let site = top.frames.first().map_or("?", String::as_str);
+        let site = site(&top.frames).unwrap_or("?");
         seen.push(evidence(&format!("leaks.by_stack {site}"), top.bytes));
     }
     if let Some(more) = facts.grew("leaks.unreachable_bytes") {
@@ -84,6 +84,27 @@ fn heap_leak(facts: &Facts<'_>) -> Option<Verdict> {
     large.then(|| verdict("heap_leak", ALONE_MAX * trust * (0.6 + 0.4 * share), seen))
 }
 
+/// The innermost frame that is the program's own. What a language's library does on the way to
+/// malloc is the same for everybody.
+pub(crate) fn site(frames: &[String]) -> Option<&str> {
+    const LIBRARY: [&str; 12] = [
+        "operator new",
+        "std::",
+        "void std::",
+        "__gnu_cxx::",
+        "void* std::",
+        "alloc::",
+        "core::",
+        "<alloc::",
+        "<core::",
+        "<std::",
+        "__rust",
+        "__rdl_",
+    ];
+    let is_own = |frame: &&String| !LIBRARY.iter().any(|prefix| frame.starts_with(prefix));
+    frames.iter().find(is_own).or(frames.first()).map(String::as_str)
+}
+
 /// One root, type or site that grows and is reachable all the same.
 fn retained_growth(facts: &Facts<'_>) -> Option<Verdict> {
     let mut seen = Vec::new();
@@ -104,7 +125,8 @@ fn retained_growth(facts: &Facts<'_>) -> Option<Verdict> {
             Some(_) => return None,
             // A managed heap has nothing but what is reachable, once it was collected.
             None if name.starts_with("runtime_stats.") => 0.85,
-            None => 0.55,
+            // It may as well be lost: whoever asks has to know more before this counts.
+            None => 0.45,
         };
         return Some(verdict("retained_growth", confidence * share.min(1.0), seen));
     }
@@ -173,8 +195,10 @@ fn past_malloc(facts: &Facts<'_>) -> Option<Verdict> {
         let more = facts.grew(OTHER)?;
         seen.push(evidence("growth rss.parts.anon_other", more));
         let share = facts.of_growth(more);
+        // Where malloc has little, another allocator may be there that is not known.
+        let trust = if facts.is_surely_malloc() { 0.45 } else { 0.05 };
         return (more >= WORTH_BYTES && share >= 0.5)
-            .then(|| verdict("off_heap", 0.4 + 0.45 * share, seen));
+            .then(|| verdict("off_heap", 0.4 + trust * share, seen));
     }
     seen.extend(facts.held().map(|bytes| evidence("allocator.in_use_bytes", bytes)));
     let share = part(bytes, facts.rss?);

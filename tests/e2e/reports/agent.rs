@@ -237,7 +237,10 @@ fn a_window_is_opened_over_http_with_the_token_and_tells_how_far_it_is() {
     let stack = &report["leaks"]["by_stack"][0];
     assert!(stack["frames"].to_string().contains("main"), "{stack}");
     assert_eq!(report["verdict"]["cause"], "heap_leak", "{}", report["verdict"]);
-    assert!(agent.metric("plimsoll_heap_reports_total{level=\"2\"}") >= 1.0);
+    wait_for("it is counted", SOON, || {
+        let counted = agent.metric("plimsoll_heap_reports_total{level=\"2\"}");
+        if counted >= 1.0 { Ok(()) } else { Err(counted.to_string()) }
+    });
     let log = agent.log();
     assert!(log.contains("a heap report that touches its process begins"), "{log}");
     assert!(!log.contains(TOKEN) && !report.to_string().contains(SECRET), "{log}");

@@ -8,7 +8,7 @@ mod next;
 use serde_json::Value;
 
 use super::page::Page;
-use super::words::{amount, bytes, change, count, plain};
+use super::words::{amount, bytes, change, count, evidence as told, plain};
 use crate::report::{Growth, Identity, Method, Report, Rss, Verdict};
 
 /// Rows of a table; the document has them all.
@@ -66,7 +66,7 @@ pub(super) fn verdict(page: &mut Page, verdict: Option<&Verdict>) {
     page.section("Verdict", &format!("{} ({sure:.0} % sure)", plain(&verdict.cause)));
     for evidence in verdict.evidence.iter().take(ROWS_MAX) {
         let value = amount(evidence.value, &evidence.unit);
-        page.line(&format!("  {:<36} {value:>12}", plain(&evidence.what)));
+        page.line(&format!("  {:<36} {value:>12}", told(&evidence.what)));
     }
 }
 

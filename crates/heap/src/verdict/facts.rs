@@ -63,6 +63,11 @@ impl<'a> Facts<'a> {
             && runtime.is_none_or(|runtime| runtime == "native")
     }
 
+    /// Whether most of the anonymous memory is malloc's.
+    pub fn is_surely_malloc(&self) -> bool {
+        self.report.allocator.as_ref().is_some_and(|allocator| allocator.confidence >= 0.9)
+    }
+
     /// The growth of what is in use: of a managed heap where there is one that tells.
     pub fn heap_growth(&self) -> Option<(String, u64)> {
         self.growth?;

@@ -1,6 +1,8 @@
 //! What to do about what a report says: the next step, for whoever reads it. Pure.
 
+use crate::render::words::fit;
 use crate::report::Report;
+use crate::verdict;
 
 const COMPARE: &str = "take another report later and compare the two: `plimsoll report diff A.json \
                        B.json` says what grew";
@@ -39,11 +41,12 @@ fn is_native(report: &Report) -> bool {
 
 fn leak(report: &Report) -> String {
     let pid = report.identity.pid;
-    let stacks = report.leaks.as_ref().map(|leaks| leaks.by_stack.len());
-    match (report.method.level, stacks) {
-        (_, Some(1..)) => "what the first stack under LEAKED allocates is dropped without being \
-                           freed: look there"
-            .to_owned(),
+    let stack = report.leaks.as_ref().and_then(|leaks| leaks.by_stack.first());
+    match (report.method.level, stack.and_then(|stack| verdict::site(&stack.frames))) {
+        (_, Some(site)) => format!(
+            "look at {}: what the first stack under LEAKED allocates is dropped without being freed",
+            fit(site, 200)
+        ),
         (2.., _) => "nothing was lost in the window: what is lost is older, or it leaks rarely; a \
                      longer --window-s sees more"
             .to_owned(),
@@ -101,7 +104,6 @@ fn unknown(report: &Report) -> String {
 mod tests {
     use super::*;
     use crate::render::testing;
-    use crate::verdict;
 
     #[test]
     fn the_next_step_fits_the_cause_and_what_is_known_already() {
