@@ -123,6 +123,17 @@ fn make_python(name: &str, packages: &[&str], why: &str) -> Outcome {
     run(install)
 }
 
+/// What `cargo xtask bench heap` holds heap reports against.
+pub const FOR_HEAP: &[Tool] = &[
+    Tool { program: "g++", package: "build-essential", why: "LeakSanitizer comes with it" },
+    Tool { program: "heaptrack", package: "heaptrack", why: "heap reports are held against it" },
+    Tool {
+        program: "memleak-bpfcc",
+        package: "bpfcc-tools",
+        why: "heap reports are held against it",
+    },
+];
+
 /// What `cargo xtask bench live` needs.
 pub const FOR_LIVE: &[Tool] = &[
     Tool { program: "cc", package: "build-essential", why: "compiles the leak in C" },

@@ -52,7 +52,7 @@ pub struct ReportArgs {
     #[arg(value_parser = clap::value_parser!(u8).range(0..=2))]
     pub level: u8,
     /// For how long it may stand still at level 1 and 2
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 500)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub max_pause_ms: u64,
     /// For how long its allocations are watched at level 2

@@ -1,7 +1,8 @@
 //! What changed between two reports: the growth of one life of a process, and the difference of any
 //! two. Pure; a document may be foreign, and decides neither how much is kept nor how deep it goes.
 
-use crate::report::{Growth, Report};
+use crate::report::{Growth, Report, Verdict};
+use crate::verdict;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,6 +27,9 @@ pub struct Diff {
     pub same_life: bool,
     /// From a to b; negative if b was taken first. None where a time cannot be read.
     pub elapsed_s: Option<f64>,
+    /// What `b` shows in the light of `a`; None unless both are of one life and `b` is the later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
     /// Byte figures that both have, by the dotted name of the field, unless they are equal.
     pub bytes: BTreeMap<String, Change>,
     /// Types, stacks, roots, size classes that changed, by the dotted name of their table.
@@ -109,6 +113,7 @@ pub fn diff(a: &Report, b: &Report) -> Diff {
         b: Side::of(b),
         same_life: same_life(a, b),
         elapsed_s: elapsed(a, b),
+        verdict: growth(a, b).map(|_| verdict::judge(b, Some(a))),
         bytes: changes(a, b).into_iter().filter(|(_, change)| change.delta != 0).collect(),
         tables,
         rows_left_out,

@@ -15,7 +15,10 @@ pub enum Refusal {
     Denied { pid: u32, why: String },
     #[error("process {pid} is traced by {tracer} already: only a report of level 0 can be taken")]
     Traced { pid: u32, tracer: u32 },
-    #[error("the pause is estimated at {estimated_ms} ms, above the limit of {max_ms} ms")]
+    #[error(
+        "the pause is estimated at {estimated_ms} ms, above the limit of {max_ms} ms: nothing was \
+         stopped; allow more (max_pause_ms), or take a report of level 0"
+    )]
     PauseTooLong { estimated_ms: u64, max_ms: u64 },
     #[error("{what} is not possible here: {why}")]
     Unavailable { what: &'static str, why: String },

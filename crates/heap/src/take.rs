@@ -109,6 +109,8 @@ pub fn take(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, Refusal> {
     let begun = Instant::now();
+    // First: the rest is then of the same moment as what was lost, not of before the window.
+    let looked = (options.level > 0).then(|| lost::look(opened, options, progress)).transpose()?;
     let live = Live::new(opened.target());
     progress(Step::Mappings.into());
     let mappings = read::mappings(opened)?;
@@ -148,7 +150,6 @@ pub fn take(
         method: Method {
             level: 0,
             freeze: "none".to_owned(),
-            duration_ms: millis(begun.elapsed()),
             bytes_read: live.bytes_read(),
             complete,
             notes,
@@ -164,10 +165,10 @@ pub fn take(
         verdict: None,
     };
     choose::fill(&mut report, findings);
-    if options.level > 0 {
-        lost::add(&mut report, opened, options, progress)?;
-        report.method.duration_ms = millis(begun.elapsed());
+    if let Some(looked) = looked {
+        looked.add_to(&mut report);
     }
+    report.method.duration_ms = millis(begun.elapsed());
     report.verdict = Some(verdict::judge(&report, None));
     Ok(report)
 }

@@ -17,6 +17,11 @@ pub(crate) mod testing;
 pub const ALONE_MAX: f64 = 0.7;
 /// What is less than this is never a cause.
 const WORTH_BYTES: u64 = 4 << 20;
+/// But for lost blocks, which nobody means to have: so much, and such a share of the heap.
+const LOST_BYTES_MIN: u64 = 64 << 10;
+const LOST_SHARE_MIN: f64 = 0.05;
+/// Of lost blocks that are worth more.
+const LOST_LARGE_SHARE_MIN: f64 = 0.01;
 /// Growth below this share of the earlier RSS is none.
 const GROWTH_MIN: f64 = 0.02;
 
@@ -26,8 +31,16 @@ pub fn judge(report: &Report, earlier: Option<&Report>) -> Verdict {
     let growth = earlier.and_then(|earlier| diff::growth(earlier, report));
     let growth = growth.as_ref().or(report.growth.as_ref());
     let facts = Facts::of(report, growth);
-    const RULES: [fn(&Facts<'_>) -> Option<Verdict>; 7] =
-        [heap_leak, retained_growth, fragmentation, off_heap, outside_heap, filled_cache, settled];
+    const RULES: [fn(&Facts<'_>) -> Option<Verdict>; 8] = [
+        heap_leak,
+        retained_growth,
+        fragmentation,
+        off_heap,
+        past_malloc,
+        outside_heap,
+        filled_cache,
+        settled,
+    ];
     let claims = RULES.iter().filter_map(|rule| rule(&facts));
     let surest = claims.max_by(|a, b| a.confidence.total_cmp(&b.confidence));
     surest.unwrap_or_else(|| {
@@ -48,7 +61,7 @@ fn heap_leak(facts: &Facts<'_>) -> Option<Verdict> {
         seen.push(evidence(&format!("leaks.by_type {}", top.name), top.bytes));
     }
     if let Some(top) = leaks.by_stack.first() {
-        let site = top.frames.first().map_or("?", String::as_str);
+        let site = site(&top.frames).unwrap_or("?");
         seen.push(evidence(&format!("leaks.by_stack {site}"), top.bytes));
     }
     if let Some(more) = facts.grew("leaks.unreachable_bytes") {
@@ -64,10 +77,32 @@ fn heap_leak(facts: &Facts<'_>) -> Option<Verdict> {
         }
     }
     // Conservative roots hide some; a walk that was not frozen finds too many.
-    let share = part(unreachable, facts.in_use()?);
+    let share = part(unreachable, facts.held()?);
     let trust = if facts.report.method.freeze == "none" { 0.6 } else { 1.0 };
-    let large = unreachable >= WORTH_BYTES && share >= 0.05;
+    let large = unreachable >= LOST_BYTES_MIN && share >= LOST_SHARE_MIN
+        || unreachable >= WORTH_BYTES && share >= LOST_LARGE_SHARE_MIN;
     large.then(|| verdict("heap_leak", ALONE_MAX * trust * (0.6 + 0.4 * share), seen))
+}
+
+/// The innermost frame that is the program's own. What a language's library does on the way to
+/// malloc is the same for everybody.
+pub(crate) fn site(frames: &[String]) -> Option<&str> {
+    const LIBRARY: [&str; 12] = [
+        "operator new",
+        "std::",
+        "void std::",
+        "__gnu_cxx::",
+        "void* std::",
+        "alloc::",
+        "core::",
+        "<alloc::",
+        "<core::",
+        "<std::",
+        "__rust",
+        "__rdl_",
+    ];
+    let is_own = |frame: &&String| !LIBRARY.iter().any(|prefix| frame.starts_with(prefix));
+    frames.iter().find(is_own).or(frames.first()).map(String::as_str)
 }
 
 /// One root, type or site that grows and is reachable all the same.
@@ -90,7 +125,8 @@ fn retained_growth(facts: &Facts<'_>) -> Option<Verdict> {
             Some(_) => return None,
             // A managed heap has nothing but what is reachable, once it was collected.
             None if name.starts_with("runtime_stats.") => 0.85,
-            None => 0.55,
+            // It may as well be lost: whoever asks has to know more before this counts.
+            None => 0.45,
         };
         return Some(verdict("retained_growth", confidence * share.min(1.0), seen));
     }
@@ -98,10 +134,11 @@ fn retained_growth(facts: &Facts<'_>) -> Option<Verdict> {
         return None;
     }
     let root = facts.report.roots.as_ref()?.iter().max_by_key(|root| root.retained_bytes)?;
-    let share = part(root.retained_bytes, facts.in_use()?);
+    let share = part(root.retained_bytes, facts.held()?);
     seen.push(evidence(&format!("roots {}", root.name), root.retained_bytes));
     let large = root.retained_bytes >= WORTH_BYTES && share >= 0.5;
-    large.then(|| verdict("retained_growth", 0.5 * share, seen))
+    // Large, but whether it grows is not known: most programs that are well look like this.
+    large.then(|| verdict("retained_growth", 0.3 * share, seen))
 }
 
 /// Free inside the allocator and resident all the same, while what is in use stays.
@@ -145,6 +182,30 @@ fn off_heap(facts: &Facts<'_>) -> Option<Verdict> {
     large.then(|| verdict("off_heap", ALONE_MAX * 0.8 * share, seen))
 }
 
+/// A native program's anonymous memory that malloc knows nothing of: mapped by the program itself,
+/// or by an allocator of its own. Nothing is said where a runtime has its heap there.
+fn past_malloc(facts: &Facts<'_>) -> Option<Verdict> {
+    const OTHER: &str = "rss.parts.anon_other";
+    if !facts.is_plain_malloc() {
+        return None;
+    }
+    let bytes = facts.part(OTHER)?;
+    let mut seen = vec![evidence(OTHER, bytes)];
+    if facts.is_growing() {
+        let more = facts.grew(OTHER)?;
+        seen.push(evidence("growth rss.parts.anon_other", more));
+        let share = facts.of_growth(more);
+        // Where malloc has little, another allocator may be there that is not known.
+        let trust = if facts.is_surely_malloc() { 0.45 } else { 0.05 };
+        return (more >= WORTH_BYTES && share >= 0.5)
+            .then(|| verdict("off_heap", 0.4 + trust * share, seen));
+    }
+    seen.extend(facts.held().map(|bytes| evidence("allocator.in_use_bytes", bytes)));
+    let share = part(bytes, facts.rss?);
+    let large = bytes >= 4 * WORTH_BYTES && share >= 0.5;
+    large.then(|| verdict("off_heap", ALONE_MAX * 0.8 * share, seen))
+}
+
 /// Files, shared memory or stacks make up the growth, or most of what is resident.
 fn outside_heap(facts: &Facts<'_>) -> Option<Verdict> {
     const PARTS: [(&str, &str); 3] = [
@@ -175,7 +236,7 @@ fn filled_cache(facts: &Facts<'_>) -> Option<Verdict> {
     if facts.growth.is_none() || facts.is_growing() {
         return None;
     }
-    let in_use = facts.in_use().filter(|&bytes| bytes >= 16 * WORTH_BYTES)?;
+    let in_use = facts.held().filter(|&bytes| bytes >= 16 * WORTH_BYTES)?;
     let share = part(in_use, facts.rss?);
     let lost = facts.report.leaks.as_ref().map_or(0, |leaks| leaks.unreachable_bytes);
     let mut seen = vec![evidence("allocator.in_use_bytes", in_use)];

@@ -1,7 +1,7 @@
 //! The same program, looked into by a running agent.
 
 use super::{MIB, SECRET, SOON, check, check_lost, is_svg, leaking, opened_by_go};
-use plimsoll_tests::{Agent, Load, wait_for};
+use plimsoll_tests::{Agent, Load, skipped, wait_for};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -204,6 +204,61 @@ fn nobody_has_a_process_touched_over_http_without_level_and_token() {
     check_lost(&report, pid);
     let log = open.log();
     assert!(log.contains("with a wrong token") && !log.contains(TOKEN), "{log}");
+}
+
+#[test]
+fn a_window_is_opened_over_http_with_the_token_and_tells_how_far_it_is() {
+    let Some((_workshop, load)) = leaking() else { return };
+    let scratch = tempfile::tempdir().expect("a directory");
+    let token = scratch.path().join("token");
+    std::fs::write(&token, format!("{TOKEN}\n")).expect("it is written");
+    let config = format!(
+        "level_max = 2\nhttp_level_max = 2\nwindow = \"3s\"\nmax_pause = \"10s\"\n\
+         token_file = {token:?}"
+    );
+    let agent = agent_with(scratch.path(), &config);
+    assert_eq!(ask(&agent, load.pid(), 2, None).0, 401);
+    let (made, doing) = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| ask(&agent, load.pid(), 2, Some(TOKEN)));
+        let doing = told_while(&agent, || asked.is_finished());
+        (asked.join().expect("an answer"), doing)
+    });
+    let (status, made) = made;
+    assert!([201, 202].contains(&status), "{status} {made}\n{}", agent.log());
+    let report = finished(&agent, made["id"].as_str().expect("an id"));
+    let method = &report["method"];
+    if method["level"] == 1 && method["notes"].to_string().contains("could not be trapped") {
+        assert!(skipped(&method["notes"].to_string()));
+        return;
+    }
+    assert_eq!(method["level"], 2, "{method}");
+    assert!(method["window_s"].as_f64().is_some_and(|s| s <= 4.0), "at most reports.window");
+    assert!(doing.iter().any(|what| what.contains("watches its allocations")), "{doing:?}");
+    let stack = &report["leaks"]["by_stack"][0];
+    assert!(stack["frames"].to_string().contains("main"), "{stack}");
+    assert_eq!(report["verdict"]["cause"], "heap_leak", "{}", report["verdict"]);
+    wait_for("it is counted", SOON, || {
+        let counted = agent.metric("plimsoll_heap_reports_total{level=\"2\"}");
+        if counted >= 1.0 { Ok(()) } else { Err(counted.to_string()) }
+    });
+    let log = agent.log();
+    assert!(log.contains("a heap report that touches its process begins"), "{log}");
+    assert!(!log.contains(TOKEN) && !report.to_string().contains(SECRET), "{log}");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", load.pid()));
+    assert!(status.expect("it goes on").contains("TracerPid:\t0"));
+}
+
+/// All that the list of reports says is being done until `is_over`.
+fn told_while(agent: &Agent, is_over: impl Fn() -> bool) -> Vec<String> {
+    let mut told = Vec::new();
+    let deadline = std::time::Instant::now() + SOON;
+    while !is_over() && std::time::Instant::now() < deadline {
+        let listed = agent.json("/api/v1/reports");
+        let doing = listed.as_array().and_then(|all| all.first()?["doing"].as_str());
+        told.extend(doing.map(str::to_owned));
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    }
+    told
 }
 
 #[test]

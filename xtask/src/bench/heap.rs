@@ -11,18 +11,22 @@ mod walk;
 
 use crate::Outcome;
 use crate::run::{command, run};
-use table::Row;
+use crate::tools;
+use table::Table;
 
 const USAGE: &str = "cargo xtask bench heap [--only level0|walk|probe]";
 
 /// Each measures some rows.
-type Part = fn() -> Result<Vec<Row>, String>;
+type Part = fn(&mut Table) -> Result<(), String>;
 const PARTS: [(&str, Part); 3] =
     [("level0", level0::measure), ("walk", walk::measure), ("probe", probe::measure)];
 
 /// Builds for release, then hands over to that build.
 pub fn bench(args: &[&str]) -> Outcome {
     wanted(args)?;
+    if let Err(why) = tools::install(tools::FOR_HEAP) {
+        eprintln!("{why}: rows of it will be missing");
+    }
     run(command(&["cargo", "build", "--quiet", "--release", "--package", "xtask"]))?;
     let mut bench = command(&["target/release/xtask"]);
     bench.args(["bench-program", "heap"]).args(args);
@@ -35,15 +39,13 @@ pub fn program(args: &[&str]) -> Outcome {
         return walk::one(pid);
     }
     let only = wanted(args)?;
-    let (mut rows, mut failed) = (Vec::new(), Vec::new());
+    let mut table = Table::new();
     for (name, part) in PARTS.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
-        match part() {
-            Ok(measured) => rows.extend(measured),
-            Err(why) => failed.push(format!("{name}: {why}")),
-        }
+        table.attempt(name, |table| part(table));
     }
-    print!("{}", table::print(&rows));
-    let missed = rows.iter().filter(|row| row.is_met() == Some(false));
+    print!("{}", table::print(&table.rows));
+    let mut failed = table.failed;
+    let missed = table.rows.iter().filter(|row| row.is_met() == Some(false));
     failed.extend(missed.map(|row| format!("{}: {} {}", row.what, row.shown(), row.unit)));
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
 }

@@ -119,6 +119,27 @@ ShmemPmdMapped:        8 kB
     }
 
     #[test]
+    fn more_mappings_than_the_kernel_allows_unasked_are_read_or_left_at_the_deadline() {
+        const MAPPINGS: u64 = 100_000;
+        let mut text = String::new();
+        for page in 0..MAPPINGS {
+            let start = 0x7f00_0000_0000 + page * 0x2000;
+            let end = start + 0x1000;
+            text +=
+                &format!("{start:x}-{end:x} rw-p 00000000 00:00 0\nRss: 4 kB\nAnonymous: 4 kB\n");
+        }
+        let (mut count, mut rss) = (0, 0);
+        let later = Instant::now() + Duration::from_secs(60);
+        let mut add = |usage: Usage| (count, rss) = (count + 1, rss + usage.rss);
+        assert!(each(&mut text.as_bytes(), later, &mut add).unwrap());
+        assert_eq!((count, rss), (MAPPINGS, MAPPINGS * 4096));
+        let mut few = 0;
+        let past = Instant::now() - Duration::from_millis(1);
+        assert!(!each(&mut text.as_bytes(), past, &mut |_| few += 1).unwrap());
+        assert!(few < 3, "{few}");
+    }
+
+    #[test]
     fn the_stall_is_that_of_the_largest_mapping() {
         let mapping = |gib: u64| Mapping { end: gib << 30, ..Mapping::default() };
         let stall = predicted_stall(&[mapping(1), mapping(3)], 2 << 30);

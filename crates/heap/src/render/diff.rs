@@ -3,6 +3,7 @@
 use super::page::Page;
 use super::words::{bytes, change, count, fit, plain};
 use crate::diff::{Change, Diff, Row};
+use crate::report::Verdict;
 use std::cmp::Reverse;
 
 /// Rows of a table; the document has more.
@@ -31,6 +32,14 @@ pub fn diff_text(diff: &Diff) -> String {
     if diff.elapsed_s.is_some_and(|s| s < 0.0) {
         page.prose("The first was taken after the second: what follows reads backwards.");
     }
+    if let Some(verdict) = &diff.verdict {
+        super::text::verdict(&mut page, Some(verdict));
+        if verdict.cause == "retained_growth" && diff.b.level == 0 && is_malloc(verdict) {
+            page.prose(
+                "Next: a report of level 1 tells whether what grew is lost, or held and by whom",
+            );
+        }
+    }
     if diff.bytes.is_empty() && diff.tables.is_empty() {
         page.section("Changed", "nothing");
         return page.into_text();
@@ -54,6 +63,11 @@ pub fn diff_text(diff: &Diff) -> String {
         more(&mut page, rows.len(), ROWS_MAX);
     }
     page.into_text()
+}
+
+/// Whether it rests on blocks of malloc, of which a walk can tell more.
+fn is_malloc(verdict: &Verdict) -> bool {
+    verdict.evidence.iter().any(|seen| seen.what.starts_with("growth allocator."))
 }
 
 /// What grew and shrank most, a line each: the figures first, then each table's largest change.

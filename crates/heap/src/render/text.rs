@@ -3,11 +3,12 @@
 //! What could not be had is said in one line, with the reason among the notes.
 
 mod heap;
+mod next;
 
 use serde_json::Value;
 
 use super::page::Page;
-use super::words::{amount, bytes, change, count, plain};
+use super::words::{amount, bytes, change, count, evidence as told, plain};
 use crate::report::{Growth, Identity, Method, Report, Rss, Verdict};
 
 /// Rows of a table; the document has them all.
@@ -21,10 +22,13 @@ pub fn text(report: &Report) -> String {
     let mut page = Page::default();
     head(&mut page, &report.identity, report);
     verdict(&mut page, report.verdict.as_ref());
+    for step in next::steps(report) {
+        page.prose(&format!("Next: {step}"));
+    }
     resident(&mut page, report.rss.as_ref());
     heap::allocator(&mut page, report.allocator.as_ref());
     heap::fragmentation(&mut page, report);
-    heap::leaks(&mut page, report.leaks.as_ref(), report.method.level);
+    heap::leaks(&mut page, report);
     heap::roots(&mut page, report.roots.as_deref());
     runtimes(&mut page, report);
     growth(&mut page, report.growth.as_ref());
@@ -53,7 +57,7 @@ fn head(page: &mut Page, of: &Identity, report: &Report) {
     page.prose(&format!("{cgroup}; {limit}; {runtime}"));
 }
 
-fn verdict(page: &mut Page, verdict: Option<&Verdict>) {
+pub(super) fn verdict(page: &mut Page, verdict: Option<&Verdict>) {
     let Some(verdict) = verdict else {
         page.section("Verdict", "none");
         return;
@@ -62,7 +66,7 @@ fn verdict(page: &mut Page, verdict: Option<&Verdict>) {
     page.section("Verdict", &format!("{} ({sure:.0} % sure)", plain(&verdict.cause)));
     for evidence in verdict.evidence.iter().take(ROWS_MAX) {
         let value = amount(evidence.value, &evidence.unit);
-        page.line(&format!("  {:<36} {value:>12}", plain(&evidence.what)));
+        page.line(&format!("  {:<36} {value:>12}", told(&evidence.what)));
     }
 }
 

@@ -1,5 +1,8 @@
 //! Amounts and foreign names as people read them. Pure.
 
+/// Columns of what a verdict rests on.
+const EVIDENCE: usize = 80;
+
 /// Replaces what could drive a terminal or deceive its reader: control characters, and those that
 /// turn the direction of text or have no width. Source: Unicode 16, Bidi_Control and Cf.
 #[must_use]
@@ -87,6 +90,18 @@ pub fn plain(name: &str) -> String {
     harmless(name).replace('_', " ")
 }
 
+/// What a verdict rests on: a field of the document by [`plain`], and behind it, as it is, the name
+/// of a type, root, stack or site of the program.
+#[must_use]
+pub fn evidence(what: &str) -> String {
+    const NAMING: [&str; 5] =
+        ["leaks.by_type ", "leaks.by_stack ", "roots ", "largest type ", "largest frames "];
+    match NAMING.iter().find_map(|field| Some((field, what.strip_prefix(field)?))) {
+        Some((field, name)) => fit(&format!("{}{name}", plain(field)), EVIDENCE),
+        None => fit(&plain(what), EVIDENCE),
+    }
+}
+
 /// A value with its unit; bytes as bytes.
 #[must_use]
 pub fn amount(value: f64, unit: &str) -> String {
@@ -129,6 +144,14 @@ mod tests {
         assert_eq!(amount(2048.0, "By"), "2.0 KiB");
         assert_eq!(amount(0.875, "1"), "0.88");
         assert_eq!(amount(f64::NAN, "s"), "unknown");
+    }
+
+    #[test]
+    fn names_of_the_program_stand_as_they_are_in_evidence() {
+        assert_eq!(evidence("leaks.unreachable_bytes"), "leaks.unreachable bytes");
+        assert_eq!(evidence("leaks.by_type my::__Some_Type"), "leaks.by type my::__Some_Type");
+        assert_eq!(evidence("roots app g_cache_"), "roots app g_cache_");
+        assert_eq!(evidence(&"x".repeat(500)).chars().count(), EVIDENCE);
     }
 
     #[test]

@@ -49,6 +49,25 @@ impl<'a> Facts<'a> {
         self.report.allocator.as_ref()?.in_use_bytes
     }
 
+    /// All that the application has of malloc, blocks with a mapping of their own too.
+    pub fn held(&self) -> Option<u64> {
+        let mapped = self.report.allocator.as_ref()?.mmapped_bytes.unwrap_or(0);
+        Some(self.in_use()?.saturating_add(mapped))
+    }
+
+    /// Whether the program has its blocks from glibc's malloc and no runtime has a heap beside it.
+    pub fn is_plain_malloc(&self) -> bool {
+        let allocator = self.report.allocator.as_ref();
+        let runtime = self.report.identity.runtime.as_deref();
+        allocator.is_some_and(|allocator| allocator.name == "glibc")
+            && runtime.is_none_or(|runtime| runtime == "native")
+    }
+
+    /// Whether most of the anonymous memory is malloc's.
+    pub fn is_surely_malloc(&self) -> bool {
+        self.report.allocator.as_ref().is_some_and(|allocator| allocator.confidence >= 0.9)
+    }
+
     /// The growth of what is in use: of a managed heap where there is one that tells.
     pub fn heap_growth(&self) -> Option<(String, u64)> {
         self.growth?;
@@ -59,8 +78,13 @@ impl<'a> Facts<'a> {
             Some((name, more))
         });
         managed.or_else(|| {
-            self.in_use()?;
-            Some(("allocator.in_use_bytes".to_owned(), self.grew("allocator.in_use_bytes")?))
+            let figures = &self.growth?.bytes;
+            let small = *figures.get("allocator.in_use_bytes")?;
+            // Blocks of 128 KiB and more are not part of it.
+            let large = figures.get("allocator.mmapped_bytes").copied().unwrap_or(0);
+            let name = if large > small { "mmapped_bytes" } else { "in_use_bytes" };
+            let more = u64::try_from(small.saturating_add(large)).unwrap_or(0);
+            Some((format!("allocator.{name}"), more))
         })
     }
 
@@ -82,6 +106,7 @@ impl<'a> Facts<'a> {
     pub fn part(&self, name: &str) -> Option<u64> {
         let parts = &self.report.rss.as_ref()?.parts;
         match name {
+            "rss.parts.anon_other" => Some(parts.anon_other),
             "rss.parts.file" => Some(parts.file),
             "rss.parts.shmem" => Some(parts.shmem),
             "rss.parts.stacks" => Some(parts.stacks),

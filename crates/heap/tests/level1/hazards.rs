@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use plimsoll_heap::freeze::frozen;
 use plimsoll_heap::reach::{self, Limits, TABLE_BYTES_MAX};
+use plimsoll_heap::take::{Options, take};
 use plimsoll_heap::target::Opened;
 use plimsoll_heap::{Refusal, Target};
 
@@ -240,7 +241,7 @@ fn a_target_that_ends_meanwhile_is_refused_or_walked_and_never_waited_for() {
 }
 
 #[test]
-fn a_32_bit_target_is_refused() {
+fn a_32_bit_target_gets_its_split_and_no_walk() {
     // An ELF file of one segment: `pause()` for ever.
     let code = [0xb8, 29, 0, 0, 0, 0xcd, 0x80, 0xeb, 0xf7];
     let mut file = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
@@ -271,6 +272,11 @@ fn a_32_bit_target_is_refused() {
     let ran = state(child.id()) == 'S';
     let refused = ran.then(|| {
         let opened = Opened::open(child.id()).unwrap();
+        let options = Options { level: 1, ..Options::default() };
+        let report = take(&opened, &options, &mut |_| ()).unwrap();
+        let split = report.rss.is_some_and(|rss| rss.total_bytes > 0) && report.allocator.is_none();
+        let told = report.method.notes.iter().any(|note| note.contains("32-bit"));
+        assert!(split && told && !report.method.complete, "{:?}", report.method);
         (reach::walk(&opened, LIMITS).is_err(), frozen(opened.target(), LONG, |_| ()).is_err())
     });
     child.kill().unwrap();

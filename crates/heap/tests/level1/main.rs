@@ -3,5 +3,6 @@
 #[path = "../shared/compiled.rs"]
 mod compiled;
 mod hazards;
+mod verdicts;
 mod walk;
 mod workshop;

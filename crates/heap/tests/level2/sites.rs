@@ -16,6 +16,11 @@ fn one_leak_in_200_operations_is_found_without_frame_pointers_and_nobody_else_is
     // Some 1,000 a second; on a busy machine fewer.
     assert!((300..8000).contains(&stack.count), "{} {:?}", stack.count, report.method.notes);
     assert!(report.method.window_s.is_some_and(|s| s >= 0.5), "{:?}", report.method);
+    // All of it is of after the window: what was lost in it is in use, and resident.
+    let lost = report.leaks.as_ref().unwrap().unreachable_bytes;
+    let in_use = report.allocator.as_ref().and_then(|allocator| allocator.in_use_bytes);
+    assert!(in_use.is_some_and(|in_use| in_use >= lost), "{lost} {in_use:?}");
+    assert!(report.rss.is_some_and(|rss| rss.total_bytes >= lost), "{lost}");
 }
 
 #[test]

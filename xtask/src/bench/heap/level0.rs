@@ -1,7 +1,7 @@
 //! Level 0: exact against mallinfo2(3) and malloc_trim(3), fast, and small in memory.
 
 use super::blocks::{Blocks, Counts, compile};
-use super::table::Row;
+use super::table::{Row, Table};
 use plimsoll_heap::Report;
 use plimsoll_heap::take::{Options, take};
 use plimsoll_heap::target::Opened;
@@ -10,13 +10,15 @@ use std::time::Instant;
 /// About one GiB of blocks.
 const GIB_OF_BLOCKS: &str = "700000";
 
-pub fn measure() -> Result<Vec<Row>, String> {
+pub fn measure(table: &mut Table) -> Result<(), String> {
     let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
     let dynamic = compile(dir.path(), &[])?;
     let stripped = compile(dir.path(), &["-static", "-DSTATIC", "-s"])?;
     // First: what earlier reports took may not have gone back.
-    let costs = cost(&dynamic)?;
-    let mut rows = Vec::new();
+    table.attempt("cost of a report", |table| {
+        cost(&dynamic)?.into_iter().for_each(|row| table.push(row));
+        Ok(())
+    });
     let subjects = [
         ("one arena", &dynamic, &["mixed", "400000"][..]),
         ("one arena, static, stripped", &stripped, &["mixed", "400000"]),
@@ -25,15 +27,18 @@ pub fn measure() -> Result<Vec<Row>, String> {
         ("mostly holes", &dynamic, &["holes", "80000"]),
     ];
     for (name, program, args) in subjects {
-        let (mut blocks, _) = Blocks::start(program, args)?;
-        let said = blocks.ask("count")?;
-        let report = report(blocks.pid())?;
-        rows.extend(against_malloc(name, &report, said));
-        let trimmed = blocks.ask("trim")?;
-        rows.push(against_trim(name, &report, said.anonymous.saturating_sub(trimmed.anonymous)));
+        table.attempt(name, |table| {
+            let (mut blocks, _) = Blocks::start(program, args)?;
+            let said = blocks.ask("count")?;
+            let report = report(blocks.pid())?;
+            against_malloc(name, &report, said).into_iter().for_each(|row| table.push(row));
+            let trimmed = blocks.ask("trim")?;
+            let given_back = said.anonymous.saturating_sub(trimmed.anonymous);
+            table.push(against_trim(name, &report, given_back));
+            Ok(())
+        });
     }
-    rows.extend(costs);
-    Ok(rows)
+    Ok(())
 }
 
 fn report(pid: u32) -> Result<Report, String> {

@@ -2,7 +2,7 @@
 //! and what heaptrack and bcc's memleak say and do of the same program.
 
 use super::super::flock::mortal;
-use super::table::Row;
+use super::table::{Row, Table};
 use crate::run::top;
 use plimsoll_heap::Report;
 use plimsoll_heap::take::{Options, Step, take};
@@ -23,17 +23,19 @@ const SUBJECTS: [(&str, [&str; 3]); 2] = [
     ("as many as go, 1 in 200 leaks", ["0", "200", "1"]),
 ];
 
-pub fn measure() -> Result<Vec<Row>, String> {
+pub fn measure(table: &mut Table) -> Result<(), String> {
     let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
     let program = compile(dir.path())?;
-    let mut rows = Vec::new();
     for (name, arguments) in SUBJECTS {
-        let (ours, undisturbed) = ours(&program, name, arguments)?;
-        rows.extend(ours);
-        rows.push(under_heaptrack(dir.path(), &program, name, arguments, undisturbed));
-        rows.push(under_memleak(&program, name, arguments));
+        table.attempt(name, |table| {
+            let (ours, undisturbed) = ours(&program, name, arguments)?;
+            ours.into_iter().for_each(|row| table.push(row));
+            table.push(under_heaptrack(dir.path(), &program, name, arguments, undisturbed));
+            table.push(under_memleak(&program, name, arguments));
+            Ok(())
+        });
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// Our rows, and how many operations a second the program makes undisturbed.
@@ -107,7 +109,7 @@ fn under_heaptrack(
 ) -> Row {
     let row = Row::new(format!("heaptrack, slower from its start on: {name}"), "%", f64::NAN);
     let record = dir.join("record");
-    let mut command = mortal("heaptrack");
+    let mut command = bounded("heaptrack");
     command.arg("-o").arg(&record).arg(program).args(arguments);
     let output = command.arg("6").stderr(Stdio::null()).output();
     let output = match output {
@@ -134,7 +136,7 @@ fn heaptrack_first(record: &Path) -> Option<String> {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("record"))
     };
     let file = entries.map(|entry| entry.path()).find(is_record)?;
-    let mut print = Command::new("heaptrack_print");
+    let mut print = bounded("heaptrack_print");
     print.args(["-a", "0", "-T", "0", "-p", "0", "-l", "1", "-n", "1", "-s", "1"]).arg(&file);
     let output = print.stderr(Stdio::null()).output().ok()?;
     // The next one is of the next program.
@@ -152,7 +154,7 @@ fn under_memleak(program: &Path, name: &str, arguments: [&str; 3]) -> Row {
         Err(why) => return row.against(why),
     };
     let Ok(before) = running.rate(Duration::from_secs(2)) else { return row };
-    let mut memleak = mortal("memleak-bpfcc");
+    let mut memleak = bounded("memleak-bpfcc");
     memleak.args(["-p", &running.child.id().to_string(), "-o", "1000", "-T", "3"]);
     let begun = Instant::now();
     let output = match memleak.args([&WINDOW.as_secs().to_string(), "1"]).output() {
@@ -174,6 +176,13 @@ fn under_memleak(program: &Path, name: &str, arguments: [&str; 3]) -> Row {
     let rate = running.rate_between(middle, Instant::now());
     let value = (1.0 - rate / before) * 100.0;
     Row { value, ..row }.against(format!("{rate:.0} a second; first: {}", first.trim()))
+}
+
+/// A tool of others, ended after a time, with what it runs: it may hang, or read for very long.
+fn bounded(program: &str) -> Command {
+    let mut command = mortal("timeout");
+    command.args(["--kill-after=5", "40", "setpriv", "--pdeathsig", "KILL", "--", program]);
+    command
 }
 
 fn compile(dir: &Path) -> Result<PathBuf, String> {

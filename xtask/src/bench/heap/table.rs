@@ -1,6 +1,10 @@
 //! The table: what was measured, what it has to be, whether it is.
 
 use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+/// Nothing is begun after this time; what is begun takes a minute or so at most.
+const TIME_MAX: Duration = Duration::from_secs(6 * 60);
 
 /// One figure.
 #[derive(Clone, Debug)]
@@ -39,12 +43,50 @@ impl Row {
     }
 }
 
+/// The rows so far, and what could not be measured.
+#[derive(Debug)]
+pub struct Table {
+    begun: Instant,
+    pub rows: Vec<Row>,
+    pub failed: Vec<String>,
+}
+
+impl Table {
+    pub fn new() -> Self {
+        Self { begun: Instant::now(), rows: Vec::new(), failed: Vec::new() }
+    }
+
+    /// Adds a row and says so at once: what comes later may fail.
+    pub fn push(&mut self, row: Row) {
+        self.say(&format!("{}: {} {}", row.what, row.shown(), row.unit));
+        self.rows.push(row);
+    }
+
+    /// Measures one thing. If that fails the rows up to then stay, and the others are still tried;
+    /// beyond the time that there is it is not tried.
+    pub fn attempt(&mut self, what: &str, of: impl FnOnce(&mut Self) -> Result<(), String>) {
+        if self.begun.elapsed() > TIME_MAX {
+            self.failed.push(format!("{what}: not tried, {} s had passed", TIME_MAX.as_secs()));
+            return;
+        }
+        self.say(what);
+        if let Err(why) = of(self) {
+            self.failed.push(format!("{what}: {why}"));
+        }
+    }
+
+    fn say(&self, what: &str) {
+        eprintln!("{:>4} s  {what}", self.begun.elapsed().as_secs());
+    }
+}
+
 /// Markdown, the way it is copied into the documentation.
 pub fn print(rows: &[Row]) -> String {
     let mut text = String::from("| figure | measured | unit | must be | held against | met |\n");
     text.push_str("|---|---|---|---|---|---|\n");
     for row in rows {
-        let most = row.at_most.map(|most| format!("≤ {}", number(most))).unwrap_or_default();
+        let most =
+            row.at_most.map_or_else(|| "reported".to_owned(), |most| format!("≤ {}", number(most)));
         let met = match row.is_met() {
             Some(true) => "yes",
             Some(false) => "**no**",
@@ -68,6 +110,23 @@ fn number(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_fails_takes_no_row_of_others_with_it() {
+        let mut table = Table::new();
+        table.attempt("the first", |table| {
+            table.push(Row::new("a", "%", 1.0));
+            Err("broke".to_owned())
+        });
+        table.attempt("the second", |table| {
+            table.push(Row::new("b", "%", 2.0));
+            Ok(())
+        });
+        assert_eq!(
+            (table.rows.len(), &table.failed[..]),
+            (2, &["the first: broke".to_owned()][..])
+        );
+    }
 
     #[test]
     fn a_figure_is_held_against_its_goal() {

@@ -2,7 +2,7 @@
 //! LeakSanitizer counts in the same program.
 
 use super::super::flock::mortal;
-use super::table::Row;
+use super::table::{Row, Table};
 use crate::run::top;
 use plimsoll_heap::reach::{self, Limits, TABLE_BYTES_MAX, Walked};
 use plimsoll_heap::target::Opened;
@@ -44,23 +44,33 @@ const SUBJECTS: [Subject; 6] = [
     },
 ];
 
-pub fn measure() -> Result<Vec<Row>, String> {
+pub fn measure(table: &mut Table) -> Result<(), String> {
     let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
-    let mut rows = Vec::new();
     for subject in &SUBJECTS {
-        let program = compile(dir.path(), subject.source, subject.flags)?;
-        let running = Running::start(&program, subject.arguments)?;
-        let found = running.walked()?.leaks.ok_or("the pass was cut short")?.unreachable_count;
-        let off = found.abs_diff(running.lost) as f64 / running.lost as f64 * 100.0;
-        let sanitizer = sanitizer(dir.path(), subject);
-        let sanitizer = sanitizer.map_or_else(|why| why, |count| count.to_string());
-        let truth = format!("{} lost, {found} found, LeakSanitizer {sanitizer}", running.lost);
-        let row = Row::new(format!("unreachable, off: {}", subject.name), "%", off);
-        rows.push(row.at_most(0.1).against(truth));
+        table.attempt(subject.name, |table| {
+            table.push(against_truth(dir.path(), subject)?);
+            Ok(())
+        });
     }
-    let program = compile(dir.path(), "lost.c", &[])?;
-    rows.extend(cost(&Running::start(&program, &["graph", GIB_OF_BLOCKS])?)?);
-    Ok(rows)
+    table.attempt("cost of a walk", |table| {
+        let program = compile(dir.path(), "lost.c", &[])?;
+        let running = Running::start(&program, &["graph", GIB_OF_BLOCKS])?;
+        cost(&running)?.into_iter().for_each(|row| table.push(row));
+        Ok(())
+    });
+    Ok(())
+}
+
+fn against_truth(dir: &Path, subject: &Subject) -> Result<Row, String> {
+    let program = compile(dir, subject.source, subject.flags)?;
+    let running = Running::start(&program, subject.arguments)?;
+    let found = running.walked()?.leaks.ok_or("the pass was cut short")?.unreachable_count;
+    let off = found.abs_diff(running.lost) as f64 / running.lost as f64 * 100.0;
+    let sanitizer = sanitizer(dir, subject);
+    let sanitizer = sanitizer.map_or_else(|why| why, |count| count.to_string());
+    let truth = format!("{} lost, {found} found, LeakSanitizer {sanitizer}", running.lost);
+    let row = Row::new(format!("unreachable, off: {}", subject.name), "%", off);
+    Ok(row.at_most(0.1).against(truth))
 }
 
 fn cost(running: &Running) -> Result<[Row; 3], String> {

@@ -27,7 +27,7 @@ pub(super) fn allocator(page: &mut Page, allocator: Option<&Allocator>) {
         ("top", of.top_bytes, "free, at the end of the heap".to_owned()),
         ("tcache", of.tcache_bytes, "free, kept by threads".to_owned()),
     ];
-    let whole = total(rows.iter().take(3).filter_map(|(_, n, _)| *n));
+    let whole = total(rows.iter().filter_map(|(_, n, _)| *n));
     for (name, n, remark) in &rows {
         if let Some(n) = n {
             page.bar(name, *n, whole, remark);
@@ -99,18 +99,23 @@ pub(super) fn fragmentation(page: &mut Page, report: &Report) {
     }
 }
 
-pub(super) fn leaks(page: &mut Page, leaks: Option<&Leaks>, level: u8) {
-    let Some(of) = leaks else {
-        let why = if level == 0 { "not looked for at level 0" } else { "not known" };
+pub(super) fn leaks(page: &mut Page, report: &Report) {
+    let Some(of) = &report.leaks else {
+        let is_asked = report.method.level > 0;
+        let why = if is_asked { "not known" } else { "not looked for at level 0" };
         page.section("Leaked", why);
         return;
     };
     let whole = of.unreachable_bytes;
     page.section("Leaked", &format!("{} in {}", bytes(whole), blocks(of.unreachable_count)));
     if whole == 0 {
-        page.prose("every block is reachable");
+        page.prose("every block of glibc's malloc is reachable");
         return;
     }
+    lost(page, of, whole);
+}
+
+fn lost(page: &mut Page, of: &Leaks, whole: u64) {
     page.prose(&format!(
         "{} of it directly ({}), the rest only through leaked blocks",
         bytes(of.direct_bytes),
