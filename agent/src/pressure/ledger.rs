@@ -83,8 +83,8 @@ impl Ledger {
         self.open.iter_mut().find(|ask| ask.of == id)
     }
 
-    /// What is asked of a subscriber in a scope became more urgent, and it was told so: the ask is as
-    /// it was, due at `until` if that is sooner.
+    /// What is asked of a subscriber in a scope became more urgent, and it was told so: the ask is
+    /// as it was, due at `until` if that is sooner.
     pub fn hurry(&mut self, id: SubscriberId, scope: &Scope, until: Stamp) {
         if let Some(ask) = self.of_mut(id).filter(|ask| ask.scope == *scope) {
             ask.until = ask.until.min(until);

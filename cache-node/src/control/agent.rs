@@ -2,8 +2,9 @@
 //! back goes to the agent as the answer.
 //!
 //! The agent says a word once; the control forgets one after three seconds. So what stands is said
-//! again to it each second, with what is still owed, until the agent says otherwise or falls silent. The own cgroup is not asked here: the control reads it anyway, and goes by it
-//! alone while there is no agent.
+//! again to it each second, with what is still owed, until the agent says otherwise or falls
+//! silent. The own cgroup is not asked here: the control reads it anyway, and goes by it alone
+//! while there is no agent.
 
 use super::asks::Asks;
 use super::signal::{Level, Signal};

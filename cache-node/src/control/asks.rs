@@ -1,8 +1,9 @@
 //! What the agent asked for and has no answer to yet. Pure: time and counts are handed in.
 //!
-//! A word asks for what it names, and one that follows before the answer asks for no less because of
-//! it: what was asked before stands, until it was given, its deadline is over, or nothing is wanted
-//! in its scope any more. What is given counts for the oldest first, so every byte counts once.
+//! A word asks for what it names, and one that follows before the answer takes nothing of that
+//! back: what was asked before stands, until it was given, its deadline is over, or nothing is
+//! wanted in its scope any more. What is given counts for the oldest first, so every byte counts
+//! once.
 
 use super::Bytes;
 use crate::store::SEGMENT_BYTES_MAX;
@@ -45,8 +46,8 @@ pub struct Asks {
 }
 
 impl Asks {
-    /// A word was told that wants `wanted`; `given` is what was given back in all until now. Returns
-    /// an older one that had to make room.
+    /// A word was told that wants `wanted`; `given` is what was given back in all until now.
+    /// Returns an older one that had to make room.
     pub fn hear(&mut self, told: Told, wanted: Bytes, given: Bytes, now: Instant) -> Option<Done> {
         let due = now + told.deadline;
         self.open.retain(|ask| stands_beside(&ask.told, &told));

@@ -127,8 +127,8 @@ impl Control {
         Ok(())
     }
 
-    /// Another source of pressure speaks. To be called when its word changes: what it wants replaces
-    /// what it wanted before.
+    /// Another source of pressure speaks. To be called when its word changes: what it wants
+    /// replaces what it wanted before.
     pub fn signal(&self, signal: Signal) {
         self.desk.shared.lock().signal = Some(signal);
         self.desk.called.notify_one();

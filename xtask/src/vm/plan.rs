@@ -57,8 +57,8 @@ pub const CASES: &[Case] = &[
     case("kill-elsewhere", What::Scenario("kill-elsewhere"), 200, ROOMY, BOTH),
     case("limits", What::Scenario("limits"), 200, ROOMY, NEWER),
     case("page-cache", What::Scenario("page-cache"), 200, ROOMY, NEWER),
-    // Each on one of the two, for they are the longest: on a busy host filling the cache alone takes
-    // a minute and more.
+    // Each on one of the two, for they are the longest: on a busy host filling the cache alone
+    // takes a minute and more.
     case("leak-stops", What::Scenario("leak-stops"), 400, ROOMY, OLDER),
     case("leak-goes-on", What::Scenario("leak-goes-on"), 400, ROOMY, NEWER),
     case("full-intake", What::Scenario("full-intake"), 300, ROOMY, NEWER),

@@ -1,6 +1,6 @@
 //! Level 1 on real programs: what they lost is known, and what must not happen to them is tried.
 
-#[path = "../shared/compiled.rs"]
+#[path = "../common/compiled.rs"]
 mod compiled;
 mod hazards;
 mod verdicts;

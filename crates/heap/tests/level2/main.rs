@@ -1,7 +1,7 @@
 //! Level 2 on real programs: the place that leaks is found among many that do not, and whoever was
 //! watched goes on as before. Needs the right to load BPF programs; without, says so.
 
-#[path = "../shared/compiled.rs"]
+#[path = "../common/compiled.rs"]
 mod compiled;
 mod harm;
 mod programs;

@@ -13,9 +13,12 @@ use std::time::{Duration, Instant};
 const LIMIT: u64 = 512 * MIB;
 const CACHE_MIB: u64 = 300;
 const LEAK_MIB_PER_S: f64 = 20.0;
+/// A machine that is slow as such judges later as well: there it leaks more slowly, by so much at
+/// most. At 18 MiB/s an emulated one on a busy host was filled before anything was believed of it.
+const SLOWER_MOST: f64 = 2.0;
 /// More than there is.
 const LEAK_MIB: f64 = 4096.0;
-const KILLED_WITHIN: Duration = Duration::from_secs(120);
+const KILLED_WITHIN: Duration = Duration::from_secs(200);
 const TOLD_WITHIN: Duration = Duration::from_secs(30);
 const AHEAD_S: f64 = 5.0;
 /// Segments that wait for the kernel's word, and what connections hold.
@@ -30,7 +33,8 @@ pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<
     let keys = stage.fill(setting, CACHE_MIB * MIB * 11 / 10, report)?;
     let gauge = stage.gauge(setting)?;
     let traffic = Traffic::start(&stage.server, keys, setting.pace(2))?;
-    let mut leak = stage.leak(LEAK_MIB_PER_S, LEAK_MIB)?;
+    let rate = LEAK_MIB_PER_S / setting.slack.min(SLOWER_MOST);
+    let mut leak = stage.leak(rate, LEAK_MIB)?;
     let leaker = leak.pid();
     let mut pace = Pace::default();
     let every = setting.pace(LOOK_MS);
@@ -58,6 +62,8 @@ pub fn run(setting: &Setting, subject: &Subject, report: &mut Report) -> Result<
     let fault = format!("fault: {:?}", tally.fault);
     report.must("gets are answered throughout", "no fault", fault, tally.fault.is_none());
     if let Some(incident) = incident {
+        // A slow machine leaks more slowly than it is told to.
+        report.note(format!("the leak's own pace: {:.1} of {rate} MiB/s", pace.mib_per_s()));
         judge(&incident, leaker, pace.mib_per_s(), report);
     }
     Ok(())
@@ -88,8 +94,6 @@ fn judge(incident: &Value, leaker: u32, real: f64, report: &mut Report) {
     report.must(what, format!("pid {leaker}"), victim.to_string(), *victim == leaker);
     let grower = &incident["growers"][0];
     let rate = grower["rate_bytes_per_s"].as_f64().unwrap_or(0.0) / MIB as f64;
-    // A slow machine leaks more slowly than it is told to.
-    report.note(format!("the leak's own pace: {real:.1} of {LEAK_MIB_PER_S} MiB/s"));
     let (least, most) = (real * 0.75, real * 1.25);
     report.must(
         "and as the one who grew, with its growth",
