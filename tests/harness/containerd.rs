@@ -264,6 +264,14 @@ fn remove_tree(dir: &Path) {
         if std::time::Instant::now() > deadline {
             return;
         }
+        // Whoever is left in it was a container's: its shim is gone.
+        let left = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+        for pid in left.lines().filter_map(|pid| pid.parse().ok()) {
+            if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+                // Fails only if it has ended already.
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
         std::thread::park_timeout(Duration::from_millis(20));
     }
 }
