@@ -11,7 +11,7 @@ pub mod reload;
 mod report;
 mod routing;
 
-pub use export::{DeliveryView, ExportView, LaneView, Largest};
+pub use export::{Counts, DeliveryView, ExportView, LaneView, Largest};
 pub use incident::*;
 pub use report::*;
 pub use routing::{DestinationView, SilenceRequest, SilenceView};
@@ -47,6 +47,10 @@ pub trait Watch: Send + Sync + 'static {
     fn series(&self, query: &SeriesQuery) -> Option<SeriesView>;
     /// Those of one state and one kind, or of all; most urgent first.
     fn verdicts(&self, state: Option<State>, kind: Option<TargetKind>) -> Vec<Verdict>;
+    /// How many targets of each kind are in which state.
+    fn counts(&self) -> Counts {
+        export::counted(&self.verdicts(None, None))
+    }
     fn alerts(&self) -> Vec<AlertView>;
     fn health(&self) -> HealthView;
     fn own(&self) -> OwnView;
