@@ -12,7 +12,7 @@ pub mod reload;
 mod report;
 mod routing;
 
-pub use export::{DeliveryView, ExportView, LaneView, Largest};
+pub use export::{Counts, DeliveryView, ExportView, LaneView, Largest};
 pub use incident::*;
 pub use names::{KubernetesView, NamesFigures};
 pub use report::*;
@@ -49,6 +49,10 @@ pub trait Watch: Send + Sync + 'static {
     fn series(&self, query: &SeriesQuery) -> Option<SeriesView>;
     /// Those of one state and one kind, or of all; most urgent first.
     fn verdicts(&self, state: Option<State>, kind: Option<TargetKind>) -> Vec<Verdict>;
+    /// How many targets of each kind are in which state.
+    fn counts(&self) -> Counts {
+        export::counted(&self.verdicts(None, None))
+    }
     fn alerts(&self) -> Vec<AlertView>;
     fn health(&self) -> HealthView;
     fn own(&self) -> OwnView;

@@ -25,6 +25,7 @@ use super::probes::accepts;
 use super::problem::Problem;
 use super::query::Params;
 use super::{ApiSettings, Guard, Reload, Shared};
+use crate::target::TargetKind;
 use crate::view::{ProcessOrder, Watch};
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri, header};
@@ -118,10 +119,12 @@ impl Collector for Scrape {
         usage::write_cgroups(&mut sheet, watch.cgroups())?;
         let largest = watch.processes(ProcessOrder::Rss, processes::PROCESSES_MAX);
         processes::write(&mut sheet, &largest)?;
-        let verdicts = watch.verdicts(None, None);
-        processes::write_workloads(&mut sheet, &verdicts)?;
+        // Of ten thousand targets most are well: their verdicts are counted, not copied.
+        let workloads = watch.verdicts(None, Some(TargetKind::Workload));
+        processes::write_workloads(&mut sheet, &workloads)?;
         guard::write(&mut sheet, &self.guard, self.reload.as_deref())?;
-        targets::write(&mut sheet, &verdicts)
+        let troubled = targets::TROUBLED.iter().flat_map(|s| watch.verdicts(Some(*s), None));
+        targets::write(&mut sheet, &watch.counts(), &troubled.collect::<Vec<_>>())
     }
 }
 

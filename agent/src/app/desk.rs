@@ -15,9 +15,10 @@ use crate::sampler::State as Shared;
 use crate::target::{ProcessId, Target, TargetKind};
 use crate::verdict::{State, Verdict};
 use crate::view::{
-    AlertView, CgroupView, DeliveryView, DestinationView, Event, ExportView, HealthView, Incident,
-    IncidentSummary, Largest, NodeView, OwnView, ProcessDetail, ProcessList, ProcessOrder,
-    ReportFound, ReportRequest, ReportSummary, SeriesQuery, SeriesView, SilenceView, Watch,
+    AlertView, CgroupView, Counts, DeliveryView, DestinationView, Event, ExportView, HealthView,
+    Incident, IncidentSummary, Largest, NodeView, OwnView, ProcessDetail, ProcessList,
+    ProcessOrder, ReportFound, ReportRequest, ReportSummary, SeriesQuery, SeriesView, SilenceView,
+    Watch,
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -96,6 +97,10 @@ impl Watch for Desk {
         let mut verdicts = rows::verdicts(&self.state.lock(), wanted, kind);
         verdicts.sort_by(|a, b| urgency(b).cmp(&urgency(a)).then(a.target.id.cmp(&b.target.id)));
         verdicts
+    }
+
+    fn counts(&self) -> Counts {
+        rows::counts(&self.state.lock())
     }
 
     fn alerts(&self) -> Vec<AlertView> {

@@ -7,8 +7,8 @@
 //! A list of a request's resources may be encoded one by one and joined: protobuf reads repeated
 //! fields so. That is why no request is ever held as messages.
 //!
-//! Names of metrics, units and attributes are [`Bytes`], which protobuf writes as it writes strings:
-//! they stand in the program, and a point that is made copies none of them.
+//! Names of metrics, units and attributes are [`Bytes`], which protobuf writes as it writes
+//! strings: they stand in the program, and a point that is made copies none of them.
 
 pub mod answer;
 

@@ -1,8 +1,10 @@
-//! What is shown of the export: where signals go and how that fares.
+//! What is shown of the export, where signals go and how that fares; and what is asked for by those
+//! who tell others of all targets at once, export and metrics.
 
 use super::{ProcessList, ProcessView, SourceState, SourceView};
-use crate::target::{ProcessId, Target};
+use crate::target::{ProcessId, Target, TargetKind};
 use crate::units::Bytes;
+use crate::verdict::{State, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -112,6 +114,17 @@ impl Largest {
         let processes = list.processes.into_iter().filter_map(id).collect();
         Self { total: list.total, processes }
     }
+}
+
+/// Targets by kind and state; what is absent is 0.
+pub type Counts = BTreeMap<(TargetKind, State), usize>;
+
+pub(super) fn counted(verdicts: &[Verdict]) -> Counts {
+    let mut counts = Counts::new();
+    for verdict in verdicts {
+        *counts.entry((verdict.target.kind, verdict.state)).or_default() += 1;
+    }
+    counts
 }
 
 /// One attempt to deliver a notice of alerts. Units: milliseconds since the epoch.

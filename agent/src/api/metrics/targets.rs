@@ -4,12 +4,17 @@ use super::{Labels, Sheet, names};
 use crate::target::TargetKind;
 use crate::units::Bytes;
 use crate::verdict::{Cause, State, Verdict};
+use crate::view::Counts;
 use prometheus_client::metrics::MetricType::{Gauge, Unknown};
 use std::cmp::Ordering;
 use std::fmt;
 
 /// Targets in trouble that get rows, by urgency.
 const TARGETS_MAX: usize = 200;
+
+/// The states of those in trouble.
+pub(super) const TROUBLED: [State; 3] =
+    [State::OomImminent, State::OomPredicted, State::LeakSuspected];
 
 const KINDS: [(TargetKind, &str); 4] = [
     (TargetKind::Node, "node"),
@@ -41,10 +46,9 @@ const CAUSES: [(Cause, &str); 12] = [
 ];
 
 /// A target that warms up is not in trouble: nothing is claimed of it yet.
-pub(super) fn write(sheet: &mut Sheet<'_>, verdicts: &[Verdict]) -> fmt::Result {
-    write_counts(sheet, verdicts)?;
-    let mut urgent: Vec<&Verdict> =
-        verdicts.iter().filter(|verdict| verdict.state >= State::LeakSuspected).collect();
+pub(super) fn write(sheet: &mut Sheet<'_>, counts: &Counts, troubled: &[Verdict]) -> fmt::Result {
+    write_counts(sheet, counts)?;
+    let mut urgent: Vec<&Verdict> = troubled.iter().collect();
     urgent.sort_by(|a, b| by_urgency(a, b));
     let omitted = urgent.len().saturating_sub(TARGETS_MAX);
     urgent.truncate(TARGETS_MAX);
@@ -59,11 +63,11 @@ pub(super) fn write(sheet: &mut Sheet<'_>, verdicts: &[Verdict]) -> fmt::Result 
 }
 
 /// Every kind in every state, zeros too, so that an alert rule never meets an absent series.
-fn write_counts(sheet: &mut Sheet<'_>, verdicts: &[Verdict]) -> fmt::Result {
+fn write_counts(sheet: &mut Sheet<'_>, counts: &Counts) -> fmt::Result {
     let cells = KINDS.iter().flat_map(|kind| STATES.iter().map(move |state| (*kind, *state)));
     let rows = cells.map(|((kind, kind_name), (state, state_name))| {
-        let here = verdicts.iter().filter(|v| v.target.kind == kind && v.state == state);
-        (vec![("kind", kind_name), ("state", state_name)], here.count() as f64)
+        let here = counts.get(&(kind, state)).copied().unwrap_or(0);
+        (vec![("kind", kind_name), ("state", state_name)], here as f64)
     });
     sheet.family(Gauge, "targets", "Targets by kind and state of their verdict.", rows)
 }
