@@ -69,6 +69,12 @@ fn runbooks_are_where_they_are_said_to_be() {
         let path: String = serde_json::from_str(&url).expect("it is quoted");
         assert!(top.join(&path).is_file(), "{path} is not in the tree");
     }
+    let monitors = std::fs::read_to_string(checked_in().join("datadog/monitors.json"));
+    let monitors: Value = serde_json::from_str(&monitors.expect("it is there")).expect("JSON");
+    for monitor in monitors.as_array().expect("monitors") {
+        let path = monitor["message"].as_str().and_then(|text| text.rsplit(' ').next());
+        assert!(path.is_some_and(|path| top.join(path).is_file()), "{monitor}");
+    }
     let elsewhere = "https://wiki.example/runbooks/";
     let rules = generated(&["rules", "--runbook-url", elsewhere]);
     let here = "runbook_url: \"https://wiki.example/runbooks/PlimsollOomKill.md\"";

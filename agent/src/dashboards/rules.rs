@@ -270,6 +270,15 @@ version=\"1\"}", "1x3 stale")],
         silent on &[(r#"up{job="other",instance="b:1"}"#, "0x60"),
              ("plimsoll_cache_build_info{job=\"plimsoll\",instance=\"a:9977\",\
 version=\"1\"}", "1x60")]),
+    alert!("PlimsollCacheDeaf", "warning", for "5m",
+        "plimsoll_cache_agent_heard == 0 and \
+max_over_time(plimsoll_cache_agent_heard[6h]) == 1",
+        "The cache on {{ $labels.instance }} does not hear the agent any more",
+        "It heard it within the last six hours. Its own readings alone tell it when to give \
+memory back: later, and not for others.",
+        fires at "10m" not "4m" as "0" with []
+        on &[(r#"plimsoll_cache_agent_heard{job="plimsoll",instance="a:9977"}"#, "1x8 0x60")],
+        silent on &[(r#"plimsoll_cache_agent_heard{job="plimsoll",instance="a:9977"}"#, "0x60")]),
     alert!("PlimsollCacheRefusesItems", "warning", for "5m",
         "rate(plimsoll_cache_refused_items_total[5m]) > 0",
         "The cache on {{ $labels.instance }} has refused items for \

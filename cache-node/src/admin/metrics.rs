@@ -196,7 +196,8 @@ fn memory(sheet: &mut Sheet<'_>, totals: &Totals) -> fmt::Result {
     let parts = parts.map(|(part, bytes)| (vec![("part", part)], bytes as f64));
     sheet.family(Gauge, "plimsoll_cache_used_bytes", "Memory in use, by what for.", parts)?;
     sheet.gauge("plimsoll_cache_segments", "Segments in use.", totals.segments)?;
-    sheet.counter("plimsoll_cache_segments_taken", "Segments taken.", totals.segments_total)?;
+    let help = "Segments that the reserved address space has room for.";
+    sheet.gauge("plimsoll_cache_segments_max", help, totals.segments_total)?;
     sheet.counter(
         "plimsoll_cache_given_back_bytes",
         "Memory returned to the kernel.",
@@ -213,10 +214,24 @@ fn control(sheet: &mut Sheet<'_>, desk: &Desk) -> fmt::Result {
     sheet.family(Gauge, "plimsoll_cache_pressure", "1 for the level of pressure.", levels)?;
     sheet.gauge("plimsoll_cache_limit_asked_bytes", "The limit asked for.", figures.asked_bytes)?;
     sheet.gauge("plimsoll_cache_floor_bytes", "What pressure leaves.", figures.floor_bytes)?;
+    if let Some(bound) = figures.bound_bytes {
+        let help = "The nearest bound above the process: of a cgroup, or the machine's.";
+        sheet.gauge("plimsoll_cache_bound_bytes", help, bound)?;
+    }
     if let Some(headroom) = figures.headroom_bytes {
         let help = "What is left below the nearest bound above the process.";
         sheet.gauge("plimsoll_cache_headroom_bytes", help, headroom)?;
     }
+    sheet.gauge(
+        "plimsoll_cache_agent_heard",
+        "1 while the node agent is heard; else the cache's own readings alone count.",
+        figures.agent_speaks.into(),
+    )?;
+    sheet.counter(
+        "plimsoll_cache_given_back_on_demand_bytes",
+        "Memory returned to the kernel because it was short.",
+        figures.given_back_total,
+    )?;
     sheet.counter(
         "plimsoll_cache_level_changes",
         "Changes of the level of pressure.",

@@ -78,7 +78,19 @@ fn check(address: &str) {
 
 #[test]
 fn the_agent_speaks_both_formats_and_independent_parsers_agree() {
-    check(&Agent::start(&[]).address);
+    let scratch = tempfile::tempdir().expect("a directory");
+    let config = scratch.path().join("plimsoll.toml");
+    // All that may be switched on; nobody takes the exports.
+    let text = "export.prometheus.cadvisor_names = true\n[export.otlp]\nenabled = true\n\
+                endpoint = \"http://127.0.0.1:1\"\n";
+    std::fs::write(&config, text).expect("it can be written");
+    let config = config.to_str().expect("the path is text");
+    let agent = Agent::start(&["--config", config]);
+    let text = agent.get("/metrics").body;
+    for name in ["container_memory_working_set_bytes{", "plimsoll_export_failing{"] {
+        assert!(text.contains(name), "no {name} in\n{text}");
+    }
+    check(&agent.address);
 }
 
 #[test]
@@ -124,7 +136,7 @@ fn the_reference_of_the_cache_names_every_metric_with_type_labels_and_meaning() 
     // With a file for snapshots there is nothing that it could serve and does not.
     let cache = Cache::start(&["-u", "root", "-e", snapshot]);
     let served = cache.get("/metrics").body;
-    for conditional in ["plimsoll_cache_snapshots_total", "plimsoll_cache_headroom_bytes"] {
+    for conditional in ["plimsoll_cache_snapshots_total", "plimsoll_cache_bound_bytes"] {
         assert!(served.contains(&format!("\n{conditional}")), "no {conditional} in\n{served}");
     }
     let wanted = table(&served);

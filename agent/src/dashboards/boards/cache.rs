@@ -137,13 +137,20 @@ asked for.",
                 ),
                 lines(
                     "Given back",
-                    "Memory returned to the kernel.",
+                    "Memory returned to the kernel, and what of it because memory was short.",
                     "Bps",
-                    &[(
-                        "rate(plimsoll_cache_given_back_bytes_total{\
+                    &[
+                        (
+                            "rate(plimsoll_cache_given_back_bytes_total{\
 @}[$__rate_interval])",
-                        "{{instance}}",
-                    )],
+                            "all {{instance}}",
+                        ),
+                        (
+                            "rate(plimsoll_cache_given_back_on_demand_bytes_total{\
+@}[$__rate_interval])",
+                            "on demand {{instance}}",
+                        ),
+                    ],
                 ),
                 lines(
                     "Pressure",
@@ -164,20 +171,22 @@ asked for.",
                     &[("plimsoll_cache_segments{@}", "{{instance}}")],
                 ),
                 lines(
-                    "Segments taken",
-                    "And sparse ones merged, per second.",
+                    "Merged",
+                    "Sparse segments merged, per second.",
                     "cps",
-                    &[
-                        (
-                            "rate(plimsoll_cache_segments_taken_total{@}[$__rate_interval])",
-                            "taken {{instance}}",
-                        ),
-                        (
-                            "rate(plimsoll_cache_compactions_total{@}[$__rate_interval])",
-                            "merged {{instance}}",
-                        ),
-                    ],
+                    &[(
+                        "rate(plimsoll_cache_compactions_total{@}[$__rate_interval])",
+                        "{{instance}}",
+                    )],
                 ),
+                lines(
+                    "Agent",
+                    "Whether the node agent is heard; else the cache's own readings \
+alone count.",
+                    "short",
+                    &[("plimsoll_cache_agent_heard{@}", "{{instance}}")],
+                )
+                .words(&[("0", "not heard"), ("1", "heard")]),
                 lines(
                     "Headroom",
                     "What is left below the nearest bound above the cache.",
