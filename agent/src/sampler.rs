@@ -11,6 +11,7 @@
 //! [`State`] is all that the API may look at; it is locked for one short batch at a time. The
 //! sampler thread never takes a reading that can block on a target: those go to [`deep`].
 
+mod arriving;
 mod asking;
 pub mod budget;
 pub mod cadence;

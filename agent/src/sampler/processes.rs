@@ -44,6 +44,8 @@ pub struct Facts {
     pub workload: Option<u32>,
     /// When this agent first saw it.
     pub seen_at: Stamp,
+    /// It was young when it was first seen, and where it is was not looked up again since.
+    pub is_arriving: bool,
     pub particulars: Particulars,
     /// Memory changed since the particulars were read.
     pub particulars_stale: bool,
@@ -140,6 +142,7 @@ impl Processes {
             cgroup: None,
             workload: None,
             seen_at: now,
+            is_arriving: true,
             particulars: Particulars::default(),
             particulars_stale: true,
             cmdline: None,

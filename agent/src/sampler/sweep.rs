@@ -9,7 +9,7 @@ use super::processes::{Particulars, Process, Reading};
 use super::schedule::Change;
 use super::state::State;
 use super::wheel::{Due, Tick};
-use super::{ending, judging, kills, pressing};
+use super::{arriving, ending, judging, kills, pressing};
 use crate::clock::Stamp;
 use crate::history::Split;
 use crate::sources::cgroup::{self, read_details, read_usage_at};
@@ -68,9 +68,11 @@ fn visit_process(
     tick: Tick,
     now: Stamp,
 ) -> bool {
-    let Some(process) = state.processes.get_mut(index).filter(|p| p.track.due == tick) else {
+    if state.processes.get(index).is_none_or(|process| process.track.due != tick) {
         return false;
-    };
+    }
+    arriving::look_again(state, index, now);
+    let Some(process) = state.processes.get_mut(index) else { return false };
     let calm = process.calm.filter(|_| process.track.judge_due > tick && descriptor_fits(process));
     let (statm, reading) = match read(process, calm, roots) {
         Ok(None) => {
