@@ -41,7 +41,7 @@ pub fn program(args: &[&str]) -> Outcome {
     let only = wanted(args)?;
     let mut table = Table::new();
     for (name, part) in PARTS.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
-        table.attempt(name, |table| part(table));
+        table.attempt(name, part);
     }
     print!("{}", table::print(&table.rows));
     let mut failed = table.failed;

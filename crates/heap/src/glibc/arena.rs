@@ -30,6 +30,8 @@ const HEAP_BYTES_MAX: [u64; 3] = [64 << 20, 8 << 20, 4 << 30];
 const HEAPS_MAX: usize = 16 * 1024;
 /// Chunks in fast bins of one arena.
 const FAST_MAX: usize = 4 << 20;
+/// How far the top may reach beyond its mapping as that was read.
+const TOP_AHEAD_MAX: u64 = 64 << 20;
 const PAGE: u64 = 4096;
 /// What may be left behind the fences of a stretch.
 const PIECE_REST_BYTES: u64 = 32;
@@ -55,7 +57,7 @@ impl<M: Memory + ?Sized> Reader<'_, M> {
             return Some(arena);
         }
         arena.top = top;
-        arena.top_bytes = self.memory.word(top.checked_add(8)?)? & SIZE_MASK;
+        arena.top_bytes = self.top_bytes(top)?;
         if main {
             self.main_segments(&mut arena)?;
         } else {
@@ -63,6 +65,18 @@ impl<M: Memory + ?Sized> Reader<'_, M> {
         }
         arena.fast = self.fast(&arena);
         Some(arena)
+    }
+
+    /// The size of the chunk at `top`; the rest of its mapping if the application wrote over that.
+    fn top_bytes(&mut self, top: u64) -> Option<u64> {
+        let bytes = self.memory.word(top.checked_add(8)?)? & SIZE_MASK;
+        // It may have grown since the mappings were read.
+        let rest = self.around(top).map_or(0, |around| around.end - top);
+        if bytes <= rest.saturating_add(TOP_AHEAD_MAX) {
+            return Some(bytes);
+        }
+        self.notes.push(format!("the header of the last free block, at {top:#x}, makes no sense"));
+        Some(rest)
     }
 
     /// The address of the arena after the one at `address`.
@@ -163,13 +177,13 @@ impl<M: Memory + ?Sized> Reader<'_, M> {
     fn heaps(&mut self, arena: &mut Arena) -> Option<()> {
         let first = arena.address & !(PAGE - 1);
         let heap_header = (arena.address - first).next_multiple_of(16);
-        let newest = HEAP_BYTES_MAX.iter().find_map(|bytes| {
+        let (newest, bytes_max) = HEAP_BYTES_MAX.iter().find_map(|bytes| {
             let heap = arena.top & !(bytes - 1);
-            (self.memory.word(heap)? == arena.address).then_some(heap)
+            (self.memory.word(heap)? == arena.address).then_some((heap, *bytes))
         })?;
         let mut heap = newest;
         for _ in 0..HEAPS_MAX {
-            let bytes = self.memory.word(heap + 16)?;
+            let bytes = self.memory.word(heap + 16).filter(|bytes| *bytes <= bytes_max)?;
             let holding = maps::holding(self.mappings, heap)?;
             let end = heap.checked_add(bytes).filter(|_| holding.writable)?;
             let header = if heap == first {

@@ -178,7 +178,7 @@ pub(super) fn learn_key<M: Memory + ?Sized>(memory: &M, arenas: &Arenas) -> Opti
         for _ in 0..64 {
             let Some(word) = pages.word(at + 8) else { break };
             let bytes = word & SIZE_MASK;
-            if bytes < CHUNK_BYTES_MIN || !segment.contains(&(at + bytes)) {
+            if bytes < CHUNK_BYTES_MIN || bytes >= segment.end.saturating_sub(at) {
                 break;
             }
             if has_size(bytes) {

@@ -87,12 +87,13 @@ impl<M: Memory + ?Sized, V: Visitor + ?Sized> Walker<'_, M, V> {
             if is_last && (at == top || self.reaches(at, end)) {
                 let now = self.memory.word(arena.top_field).unwrap_or(top);
                 if now == at || moves == TOP_MOVES_MAX {
-                    let bytes = self.memory.word(at + 8).map_or(end - at, |word| word & SIZE_MASK);
+                    let bytes = self.top_bytes(at, end);
                     self.emit(Chunk { address: at, bytes, state: State::Top, arena: index });
                     return;
                 }
                 (top, moves) = (now, moves + 1);
-                if let Some(word) = self.memory.word(now + 8).filter(|_| now > at) {
+                let header = now.checked_add(8).filter(|_| now > at);
+                if let Some(word) = header.and_then(|header| self.memory.word(header)) {
                     // It moved on while the walk was under way, perhaps into memory that is new.
                     end = end.max(now.saturating_add(word & SIZE_MASK).min(end + GAP_BYTES_MAX));
                     self.window.forget();
@@ -118,6 +119,20 @@ impl<M: Memory + ?Sized, V: Visitor + ?Sized> Walker<'_, M, V> {
             at += step.bytes;
             after_fence = false;
         }
+    }
+
+    /// How long the top at `at` is. It may have grown behind the end that is known; beyond that the
+    /// application wrote over its header.
+    fn top_bytes(&mut self, at: u64, end: u64) -> u64 {
+        let rest = end - at;
+        let Some(word) = self.memory.word(at + 8) else { return rest };
+        let bytes = word & SIZE_MASK;
+        if bytes <= rest.saturating_add(GAP_BYTES_MAX) {
+            return bytes;
+        }
+        self.outcome.complete = false;
+        self.outcome.bytes_skipped += HEADER_BYTES;
+        rest
     }
 
     /// The chunk at `at` is the last before `end`, as only the top is.

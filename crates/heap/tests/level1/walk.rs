@@ -118,6 +118,24 @@ fn a_heap_with_garbage_in_it_is_walked_to_an_end() {
 }
 
 #[test]
+fn whatever_is_written_over_its_headers_a_heap_is_reported_on_to_an_end() {
+    for seed in 1..=6 {
+        let Some(running) = started("corrupt.c", &["-w"], &[&seed.to_string()]) else { return };
+        for level in [0, 1] {
+            let options = Options { level, max_pause_ms: 20_000, ..Options::default() };
+            let report = take(&running.opened(), &options, &mut |_| ());
+            let report = report.unwrap_or_else(|refusal| panic!("{seed}: {refusal}"));
+            let method = report.method;
+            // Where the arenas themselves were hit there is no allocator to be seen.
+            let told = !method.complete || report.allocator.is_none();
+            assert!(told && !method.notes.is_empty(), "{seed} {level}: {method:?}");
+            assert!(method.duration_ms < 20_000, "{seed} {level}: {method:?}");
+        }
+        assert!(!"tTZX".contains(running.state()), "{seed}");
+    }
+}
+
+#[test]
 fn classes_are_named_in_stripped_and_static_programs_too() {
     for flags in [&[][..], &["-s"], &["-static", "-s"]] {
         let Some((_, walked)) = check("classes.cpp", flags, &[]) else { return };

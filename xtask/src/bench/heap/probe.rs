@@ -167,8 +167,10 @@ fn under_memleak(program: &Path, name: &str, arguments: [&str; 3]) -> Row {
     let largest = lines.iter().rposition(|line| line.contains("allocations from stack"));
     let first = largest.and_then(|at| lines.get(at + 1));
     let Some(first) = first else {
-        let why = String::from_utf8_lossy(&output.stderr).into_owned();
-        let why = why.lines().find(|line| line.contains("kernel headers"));
+        // It complains of the kernel's headers on stdout, of the rest on stderr.
+        let all = format!("{}\n{said}", String::from_utf8_lossy(&output.stderr));
+        let of_headers = all.lines().find(|line| line.contains("kernel headers"));
+        let why = of_headers.or_else(|| all.lines().rfind(|line| !line.trim().is_empty()));
         return row.against(format!("does not run here: {}", why.unwrap_or("it told nothing")));
     };
     // It compiles for a while before it begins.

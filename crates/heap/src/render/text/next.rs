@@ -44,7 +44,8 @@ fn leak(report: &Report) -> String {
     let stack = report.leaks.as_ref().and_then(|leaks| leaks.by_stack.first());
     match (report.method.level, stack.and_then(|stack| verdict::site(&stack.frames))) {
         (_, Some(site)) => format!(
-            "look at {}: what the first stack under LEAKED allocates is dropped without being freed",
+            "look at {}: what the first stack under LEAKED allocates is dropped without being \
+             freed",
             fit(site, 200)
         ),
         (2.., _) => "nothing was lost in the window: what is lost is older, or it leaks rarely; a \
