@@ -8,6 +8,7 @@ mod own;
 mod reload;
 mod routing;
 mod run;
+mod supervisor;
 
 pub use desk::Desk;
 pub use reload::Relevel;

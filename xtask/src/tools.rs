@@ -68,6 +68,21 @@ pub const FOR_TESTS: &[Tool] = &[
         package: "libtcmalloc-minimal4",
         why: "heap reports have to know it",
     },
+    Tool {
+        program: "runc",
+        package: "runc",
+        why: "runs the agent with the rights that its manifest asks for",
+    },
+    Tool {
+        program: "/usr/share/containers/seccomp.json",
+        package: "golang-github-containers-common",
+        why: "the system calls that engines permit by default",
+    },
+    Tool {
+        program: "ldd",
+        package: "libc-bin",
+        why: "says what a container needs beside the agent",
+    },
     Tool { program: "strip", package: "binutils", why: "heap reports read stripped programs" },
 ];
 
