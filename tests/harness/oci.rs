@@ -115,16 +115,18 @@ fn bytes(quantity: &Value) -> u64 {
 }
 
 fn mounts(pod: &Pod, image: &Image<'_>) -> Vec<Value> {
-    let mount = |at: &str, kind: &str, options: &[&str]| json!({"destination": at, "type": kind, "source": kind, "options": options});
     let mut mounts = vec![
-        mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
-        mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+        mount("/proc", "proc", Path::new("proc"), &["nosuid", "noexec", "nodev"]),
+        mount(
+            "/dev",
+            "tmpfs",
+            Path::new("tmpfs"),
+            &["nosuid", "strictatime", "mode=755", "size=65536k"],
+        ),
+        mount("/sys", "sysfs", Path::new("sysfs"), &["nosuid", "noexec", "nodev", "ro"]),
     ];
-    let bind = |from: &Path, to: &str, how: &str| {
-        json!({"destination": to, "type": "bind", "source": from,
-            "options": ["rbind", "rprivate", how]})
-    };
+    let bind =
+        |from: &Path, to: &str, how: &str| mount(to, "bind", from, &["rbind", "rprivate", how]);
     // The image is one static program; a test's is linked to libraries, which come along.
     mounts.push(bind(image.program, image.entry, "ro"));
     for library in libraries(image.program) {
@@ -141,6 +143,10 @@ fn mounts(pod: &Pod, image: &Image<'_>) -> Vec<Value> {
         mounts.push(bind(&source(pod, image, name), at, how));
     }
     mounts
+}
+
+fn mount(at: &str, kind: &str, source: &Path, options: &[&str]) -> Value {
+    json!({"destination": at, "type": kind, "source": source, "options": options})
 }
 
 /// The directory for a volume: what the test gives, or what the manifest names on the host.

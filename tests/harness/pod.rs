@@ -131,8 +131,8 @@ impl Pod {
     }
 }
 
-/// A ConfigMap or Secret as a kubelet keeps it in a directory: each name is a link through `..data`,
-/// which one rename lets point to another generation.
+/// A ConfigMap or Secret as a kubelet keeps it in a directory: each name is a link through
+/// `..data`, which one rename lets point to another generation.
 #[derive(Debug)]
 pub struct Published {
     dir: PathBuf,

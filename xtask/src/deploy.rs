@@ -1,7 +1,7 @@
 //! `cargo xtask deploy`: what is shipped besides programs: chart, manifests, units, Dockerfile.
 //!
-//! Renders the chart into plain manifests, or with `--check` fails where they are not what the chart
-//! renders; then holds everything against the programs that others read it with: Helm's own
+//! Renders the chart into plain manifests, or with `--check` fails where they are not what the
+//! chart renders; then holds everything against the programs that others read it with: Helm's own
 //! linter, Kubernetes' schemas, systemd, hadolint. Asks no cluster.
 
 mod chart;

@@ -1,5 +1,5 @@
-//! What is told to systemd: that the cache listens, that it lives, that it reads its auth file, that
-//! it ends. Everywhere else, where `NOTIFY_SOCKET` is not set, it tells nobody.
+//! What is told to systemd: that the cache listens, that it lives, that it reads its auth file,
+//! that it ends. Everywhere else, where `NOTIFY_SOCKET` is not set, it tells nobody.
 //!
 //! It is said to live while every part of the store can be had: one that a thread holds for good
 //! would let clients hang one after the other.

@@ -1,5 +1,5 @@
-//! A Debian package: program, unit, configuration, man page, completions, documents, and scripts that
-//! do what debhelper's do for a unit. Packed by dpkg-deb.
+//! A Debian package: program, unit, configuration, man page, completions, documents, and scripts
+//! that do what debhelper's do for a unit. Packed by dpkg-deb.
 
 use super::tree::{Tree, digest, quiet};
 use super::{Program, VERSION, alone, mib};

@@ -1,5 +1,5 @@
-//! A container image as an OCI layout in one tar file: `skopeo copy oci-archive:FILE …`, `podman load`
-//! and `ctr images import` take it. One layer, one program. Source: OCI image-spec 1.1.
+//! A container image as an OCI layout in one tar file: `skopeo copy oci-archive:FILE …`, `podman
+//! load` and `ctr images import` take it. One layer, one program. Source: OCI image-spec 1.1.
 
 use super::tree::{Tree, digest, quiet};
 use super::{Program, VERSION, alone, mib};
