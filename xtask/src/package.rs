@@ -73,12 +73,16 @@ fn built(args: &[&str]) -> Result<PathBuf, String> {
     Ok(target.join(triple).join(profile))
 }
 
-/// A program out of `built`, once it is certain that it needs nothing else.
+/// A program out of `built` without its symbols, once it is certain that it needs nothing else.
 fn alone(program: Program, built: &Path) -> Result<Vec<u8>, String> {
-    let path = built.join(program.name());
+    let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let path = scratch.path().join(program.name());
+    let mut strip = command(&["strip", "--strip-all", "-o"]);
+    strip.arg(&path).arg(built.join(program.name()));
+    tree::quiet(strip)?;
     let content = std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     if needs_loader(&content) {
-        return Err(format!("{} is not static", path.display()));
+        return Err(format!("{} is not static", program.name()));
     }
     Ok(content)
 }
