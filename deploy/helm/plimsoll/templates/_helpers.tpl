@@ -49,5 +49,5 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 
 {{- define "plimsoll.hasRules" -}}
-{{- if or .Values.agent.names.kubelet .Values.agent.names.nodesProxy }}true{{ end -}}
+{{- if and .Values.agent.names.kubelet (not .Values.agent.names.criSocket) }}true{{ end -}}
 {{- end -}}
