@@ -9,6 +9,7 @@ mod own;
 mod reload;
 mod routing;
 mod run;
+mod supervisor;
 
 pub use desk::Desk;
 pub use reload::Relevel;

@@ -4,6 +4,7 @@ pub mod daemon;
 mod host;
 mod identity;
 mod signals;
+mod supervisor;
 mod timer;
 
 pub use identity::IdentityError;
@@ -25,7 +26,7 @@ use signals::Wish;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 
 /// Locks of the store for each thread, so that two seldom want the same.
 const PARTITIONS_PER_THREAD: usize = 4;
@@ -92,7 +93,9 @@ pub fn run(plan: Plan, ready: impl FnOnce(&Addresses)) -> Result<(), AppError> {
     }
     daemon::tell_ports(&running.server.addresses);
     ready(&running.server.addresses);
+    supervisor::ready(&running.server.addresses);
     let saves = wait(&running, &wanted);
+    supervisor::stopping();
     finish(running, saves);
     signals.close();
     if let Some(path) = &pid_file {
@@ -216,13 +219,21 @@ fn users(path: &Path) -> Result<Users, AppError> {
 
 /// Obeys wishes until one of them is to stop; returns whether items are to be saved.
 fn wait(running: &Running, wanted: &mpsc::Receiver<Wish>) -> bool {
+    let pace = supervisor::pace();
     loop {
-        match wanted.recv() {
+        let wish = match pace {
+            None => wanted.recv().map_err(RecvTimeoutError::from),
+            Some(pace) => wanted.recv_timeout(pace),
+        };
+        if pace.is_some() {
+            supervisor::alive(&running.store);
+        }
+        match wish {
             Ok(Wish::Stop { save, why }) => {
                 tracing::info!("{why}: draining");
                 return save;
             }
-            Ok(Wish::Reload) => reload(running),
+            Ok(Wish::Reload) => supervisor::reloading(|| reload(running)),
             Ok(Wish::Snapshot) => match &running.live {
                 Some(live) => tracing::info!("SIGUSR2: {:?}", live.ask()),
                 None => {
@@ -230,7 +241,8 @@ fn wait(running: &Running, wanted: &mpsc::Receiver<Wish>) -> bool {
                 }
             },
             // Nobody can wish any more: that is the end too.
-            Err(mpsc::RecvError) => return false,
+            Err(RecvTimeoutError::Disconnected) => return false,
+            Err(RecvTimeoutError::Timeout) => {}
         }
     }
 }

@@ -4,9 +4,11 @@
 
 mod bench;
 mod bpf;
+mod deploy;
 mod fuzz;
 mod interrupt;
 mod memcached_suite;
+mod package;
 mod run;
 mod schemathesis;
 mod test;
@@ -33,6 +35,9 @@ cargo xtask bench detection [--help] what the detector finds and cries, beside n
 cargo xtask vm [--kernel 6.1|6.12|all] [--scenario NAME|all|tests] [--keep]
                                      the same product on cgroup v2 under other kernels, emulated
 cargo xtask bpf [--check]            compile the BPF programs, or hold the objects to their sources
+cargo xtask deploy [--check]         render the manifests, hold all of deploy/ to who reads it
+cargo xtask deb|image [--profile release|vm]
+                                     Debian packages; container images without Docker
 cargo xtask memcached-suite          memcached's own tests against the cache, under its name
 cargo xtask schemathesis             the running agent against its OpenAPI document
 cargo xtask fuzz [TARGET] [SECONDS]  fuzz the parsers, each for a while (default: all, 30 s)";
@@ -63,6 +68,10 @@ fn main() -> ExitCode {
         ["vm", rest @ ..] => vm::Wish::read(rest).and_then(|wish| vm::vm(&wish)),
         ["bpf"] => bpf::bpf(false),
         ["bpf", "--check"] => bpf::bpf(true),
+        ["deploy"] => deploy::deploy(false),
+        ["deploy", "--check"] => deploy::deploy(true),
+        ["deb", rest @ ..] => package::debs(rest),
+        ["image", rest @ ..] => package::images(rest),
         ["memcached-suite", rest @ ..] => memcached_suite::suite(rest),
         ["schemathesis"] => schemathesis::schemathesis(),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),

@@ -2,7 +2,7 @@
 //! and what needs another kernel, in emulated machines.
 
 use crate::run::{command, exists, run, top};
-use crate::{Outcome, bpf, schemathesis, tools, vm};
+use crate::{Outcome, bpf, deploy, package, schemathesis, tools, vm};
 
 /// Programs and tests in one call: programs alone are built with fewer features of what they share
 /// with tests, so the agent and most of what it stands on would be built twice.
@@ -36,6 +36,8 @@ pub fn test() -> Outcome {
     }
     bpf::bpf(true)?;
     run(command(&BUILD))?;
+    // The units name programs, which have to be there.
+    deploy::deploy(true)?;
     let mut browser = command(&["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
     browser.current_dir(top().join("tests/browser"));
     run(browser)?;
@@ -52,5 +54,7 @@ pub fn test() -> Outcome {
     tests.env("PLIMSOLL_TESTS_MUST_RUN", "1");
     run(tests)?;
     schemathesis::schemathesis()?;
-    vm::vm(&vm::Wish::tests())
+    vm::vm(&vm::Wish::tests())?;
+    // What the machines booted are the static programs that packages and images are made of.
+    package::check(&vm::Programs::directory())
 }

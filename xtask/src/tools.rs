@@ -74,8 +74,22 @@ pub const FOR_TESTS: &[Tool] = &[
         package: "containerd",
         why: "runs the pods whose names the agent asks for",
     },
-    Tool { program: "runc", package: "runc", why: "makes the containers of containerd" },
+    Tool {
+        program: "runc",
+        package: "runc",
+        why: "makes those containers, and runs the agent with the rights its manifest asks for",
+    },
     Tool { program: "busybox", package: "busybox-static", why: "what runs in containers" },
+    Tool {
+        program: "/usr/share/containers/seccomp.json",
+        package: "golang-github-containers-common",
+        why: "the system calls that engines permit by default",
+    },
+    Tool {
+        program: "ldd",
+        package: "libc-bin",
+        why: "says what a container needs beside the agent",
+    },
     Tool { program: "strip", package: "binutils", why: "heap reports read stripped programs" },
 ];
 

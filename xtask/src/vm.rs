@@ -11,12 +11,13 @@ mod kernel;
 mod machine;
 mod plan;
 
+pub use image::{Programs, needs_loader};
+
 use crate::Outcome;
 use crate::interrupt::{self, Flag};
 use crate::run::top;
 use crate::tools::{Tool, install};
 use console::Part;
-use image::Programs;
 use kernel::{Files, KERNELS, Kernel};
 use machine::{Ended, Machine, QEMU};
 use parking_lot::Mutex;

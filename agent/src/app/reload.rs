@@ -5,6 +5,7 @@
 //! `/readyz?verbose`. Files are watched by looking at them each second: a ConfigMap is swapped by
 //! a symbolic link, which watching the file itself would not show.
 
+use super::supervisor;
 use crate::api::{self, Guard, Reload, Rules};
 use crate::config::{self, Config, DEFAULT_FILE, Request};
 use crate::detect::Params;
@@ -182,7 +183,8 @@ pub(super) async fn watch(reloader: Arc<Reloader>) {
 /// Reloads off the thread of all requests.
 pub(super) async fn reload(reloader: &Arc<Reloader>, trigger: &'static str) {
     let reloader = Arc::clone(reloader);
-    let done = tokio::task::spawn_blocking(move || reloader.reload(trigger).is_ok());
+    let read = move || supervisor::reloading(|| reloader.reload(trigger).is_ok());
+    let done = tokio::task::spawn_blocking(read);
     if done.await.is_err() {
         tracing::error!("the reload failed by a fault of its own");
     }

@@ -4,7 +4,7 @@ use super::assemble::{AssembleError, assemble};
 use super::desk::Desk;
 use super::reload::{self, Parts, Relevel, Reloader};
 use super::routing;
-use super::{exporting, naming};
+use super::{exporting, naming, supervisor};
 use crate::api::{self, ApiSettings, Guard, MetricsSettings, Reload, RuleFaults, Rules};
 use crate::config::{Config, Request};
 use crate::sampler;
@@ -113,10 +113,12 @@ async fn serve(start: Start, announce: impl FnOnce(SocketAddr, bool)) -> Result<
         cpu_budget: config.sampling.cpu_budget,
     };
     let shared = Arc::clone(&state);
+    let watched = Arc::clone(&state);
     let parts = Parts { request, listening: address, guard: Arc::clone(&guard), state, relevel };
     let reloader = Arc::new(Reloader::new(parts, config));
     let reload: Arc<dyn Reload> = Arc::clone(&reloader) as Arc<dyn Reload>;
     let settings = ApiSettings { guard: Arc::clone(&guard), reload: Some(reload), metrics };
+    let living = tokio::spawn(supervisor::watchdog(watched));
     let watching = tokio::spawn(reload::watch(Arc::clone(&reloader)));
     let hearing = tokio::spawn(async move {
         while hangup.recv().await.is_some() {
@@ -125,6 +127,7 @@ async fn serve(start: Start, announce: impl FnOnce(SocketAddr, bool)) -> Result<
     });
     let mut faulty = false;
     announce(address, guard.rules().has_tls());
+    supervisor::ready(address);
     api::serve(listener, api::router(desk, settings), guard, async {
         tokio::select! {
             _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
@@ -133,6 +136,8 @@ async fn serve(start: Start, announce: impl FnOnce(SocketAddr, bool)) -> Result<
         }
     })
     .await;
+    supervisor::stopping();
+    living.abort();
     watching.abort();
     hearing.abort();
     if let Some(export) = export {

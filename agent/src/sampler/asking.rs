@@ -104,7 +104,7 @@ impl Run {
 
 /// Whether this agent may look into other users' processes. One that refuses all the same is
 /// protected by itself or by a security module, and its own page says so.
-fn may_trace() -> bool {
+pub(super) fn may_trace() -> bool {
     use rustix::thread::{CapabilitySet, capabilities};
     capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_PTRACE))
 }

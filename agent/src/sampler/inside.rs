@@ -1,6 +1,7 @@
 //! What comes of heap reports: an event of each, the cause for the process that it looked into, and
 //! how the shelf that keeps them is doing.
 
+use super::asking::may_trace;
 use super::judging::ceiling;
 use super::state::State;
 use crate::clock::Stamp;
@@ -26,7 +27,12 @@ pub fn hear(state: &mut State, now: Stamp) {
         Some(why) => state.health.degraded("heap_reports", "kept in RAM only", why),
         None if reports.config().enabled => {
             let level = reports.config().level_max;
-            state.health.ok("heap_reports", format!("of processes, up to level {level}"));
+            if may_trace() {
+                state.health.ok("heap_reports", format!("of processes, up to level {level}"));
+            } else {
+                let sees = format!("of the agent's own user's processes, up to level {level}");
+                state.health.degraded("heap_reports", sees, "those of others need CAP_SYS_PTRACE");
+            }
         }
         None => state.health.off("heap_reports", "reports.enabled = false"),
     }

@@ -22,6 +22,11 @@ const PACKAGES: [&str; 4] = ["plimsoll", "plimsoll-cache", "plimsoll-loop", "pli
 pub struct Programs(Vec<(String, Vec<u8>)>);
 
 impl Programs {
+    /// Where they are once built.
+    pub fn directory() -> PathBuf {
+        top().join("target/vm/build").join(TARGET).join(PROFILE)
+    }
+
     /// Builds them, or finds that nothing changed.
     pub fn build() -> Result<Self, String> {
         let target = top().join("target/vm/build");
@@ -35,7 +40,7 @@ impl Programs {
         cargo.env("RUSTFLAGS", FLAGS);
         // Only cargo knows the name of the file that holds the tests.
         let tests = executable(&captured(cargo)?).ok_or("cargo named no test program")?;
-        let built = target.join(TARGET).join(PROFILE);
+        let built = Self::directory();
         let mut programs: Vec<(String, PathBuf)> =
             PROGRAMS.iter().map(|name| ((*name).to_owned(), built.join(name))).collect();
         programs.push(("e2e".to_owned(), tests));
@@ -82,7 +87,7 @@ fn busybox() -> Result<Vec<u8>, String> {
 }
 
 /// Whether a program asks for a dynamic loader: it has a header of type PT_INTERP. Source: elf(5).
-fn needs_loader(program: &[u8]) -> bool {
+pub fn needs_loader(program: &[u8]) -> bool {
     const PT_INTERP: usize = 3;
     let bytes = |at: usize, len: usize| program.get(at..at.checked_add(len)?);
     let number = |at: usize, len: usize| -> Option<usize> {
