@@ -36,8 +36,8 @@ cargo xtask vm [--kernel 6.1|6.12|all] [--scenario NAME|all|tests] [--keep]
                                      the same product on cgroup v2 under other kernels, emulated
 cargo xtask bpf [--check]            compile the BPF programs, or hold the objects to their sources
 cargo xtask deploy [--check]         render the manifests, hold all of deploy/ to who reads it
-cargo xtask deb|image [--profile release|vm]
-                                     Debian packages; container images without Docker
+cargo xtask deb|image|packages [--profile release|vm]
+                                     Debian packages; container images without Docker; both, checked
 cargo xtask memcached-suite          memcached's own tests against the cache, under its name
 cargo xtask schemathesis             the running agent against its OpenAPI document
 cargo xtask fuzz [TARGET] [SECONDS]  fuzz the parsers, each for a while (default: all, 30 s)";
@@ -70,6 +70,7 @@ fn main() -> ExitCode {
         ["bpf", "--check"] => bpf::bpf(true),
         ["deploy"] => deploy::deploy(false),
         ["deploy", "--check"] => deploy::deploy(true),
+        ["packages", rest @ ..] => package::packages(rest),
         ["deb", rest @ ..] => package::debs(rest),
         ["image", rest @ ..] => package::images(rest),
         ["memcached-suite", rest @ ..] => memcached_suite::suite(rest),

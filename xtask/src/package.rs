@@ -15,7 +15,7 @@ use crate::run::{command, run, top};
 use crate::vm::needs_loader;
 use std::path::{Path, PathBuf};
 
-const USAGE: &str = "cargo xtask deb|image [--profile release|vm]";
+const USAGE: &str = "cargo xtask deb|image|packages [--profile release|vm]";
 
 /// The C library's own way of being linked in; musl would bring another allocator and resolver.
 const FLAGS: &str = "-Ctarget-feature=+crt-static";
@@ -51,6 +51,11 @@ pub fn debs(args: &[&str]) -> Outcome {
 pub fn images(args: &[&str]) -> Outcome {
     let built = built(args)?;
     Program::ALL.into_iter().try_for_each(|program| image::make(program, &built).map(drop))
+}
+
+/// Builds both for each program, and holds them to what reads them.
+pub fn packages(args: &[&str]) -> Outcome {
+    check(&built(args)?)
 }
 
 /// The directory with both programs, linked statically.
