@@ -113,12 +113,11 @@ async fn serve(start: Start, announce: impl FnOnce(SocketAddr, bool)) -> Result<
         cpu_budget: config.sampling.cpu_budget,
     };
     let shared = Arc::clone(&state);
-    let watched = Arc::clone(&state);
     let parts = Parts { request, listening: address, guard: Arc::clone(&guard), state, relevel };
     let reloader = Arc::new(Reloader::new(parts, config));
     let reload: Arc<dyn Reload> = Arc::clone(&reloader) as Arc<dyn Reload>;
     let settings = ApiSettings { guard: Arc::clone(&guard), reload: Some(reload), metrics };
-    let living = tokio::spawn(supervisor::watchdog(watched));
+    let living = tokio::spawn(supervisor::watchdog(Arc::clone(&shared)));
     let watching = tokio::spawn(reload::watch(Arc::clone(&reloader)));
     let hearing = tokio::spawn(async move {
         while hangup.recv().await.is_some() {

@@ -161,6 +161,12 @@ fn answers(input: &[u8], cuts: &[usize]) -> (Vec<u8>, bool) {
     (out, false)
 }
 
+/// The answers, but for the size of the index, which follows the seed that each store draws.
+fn shown(answers: &[u8]) -> String {
+    let text = String::from_utf8_lossy(answers);
+    text.split_inclusive("\r\n").filter(|line| !line.starts_with("STAT hash_")).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -175,8 +181,7 @@ proptest! {
         let (whole, ended) = answers(&input, &[]);
         let (pieces, ended_too) = answers(&input, &cuts);
         prop_assert_eq!(ended, ended_too);
-        let text = |out: &[u8]| String::from_utf8_lossy(out).into_owned();
-        prop_assert_eq!(text(&whole), text(&pieces));
+        prop_assert_eq!(shown(&whole), shown(&pieces));
     }
 
     #[test]
