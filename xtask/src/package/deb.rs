@@ -106,11 +106,11 @@ fn documents(program: Program, tree: &Tree) -> Outcome {
     // A static program that can be moved looks like a library that names none; why it is static
     // stands in docs/decisions.
     let tag = "shared-library-lacks-prerequisites";
-    let mut overrides = format!("{name} binary: {tag} [usr/bin/{name}]\n");
-    if program == Program::Agent {
-        // It is known by its messages, which a parser of YAML in Rust has word for word.
-        overrides += &format!("{name} binary: embedded-library libyaml [usr/bin/{name}]\n");
-    }
+    // libyaml is known by its messages, which the parser of YAML in Rust has word for word.
+    let overrides = format!(
+        "{name} binary: {tag} [usr/bin/{name}]\n\
+         {name} binary: embedded-library libyaml [usr/bin/{name}]\n"
+    );
     tree.file(&format!("usr/share/lintian/overrides/{name}"), overrides.as_bytes(), 0o644)
 }
 
