@@ -15,7 +15,11 @@ use std::time::{Duration, Instant};
 
 const WINDOW: Duration = Duration::from_secs(10);
 /// How long the program is looked at before and after.
-const BESIDE: Duration = Duration::from_secs(5);
+const BESIDE: Duration = Duration::from_secs(8);
+/// How long it is let alone before that.
+const SETTLING: Duration = Duration::from_secs(6);
+/// What a rate differs by at least on shared machines. Unit: percent.
+const NOISE_LEAST: f64 = 5.0;
 const SITE: &str = "the_place_that_leaks";
 /// Operations a second, one in how many leaks, threads.
 const SUBJECTS: [(&str, [&str; 3]); 2] = [
@@ -41,7 +45,9 @@ pub fn measure(table: &mut Table) -> Result<(), String> {
 /// Our rows, and how many operations a second the program makes undisturbed.
 fn ours(program: &Path, name: &str, arguments: [&str; 3]) -> Result<(Vec<Row>, f64), String> {
     let mut running = Running::start(program, &arguments)?;
-    let before = running.rate(BESIDE)?;
+    // Its heap grows, and with it what an operation costs.
+    running.rate(SETTLING)?;
+    let (before, noise) = running.rate_and_noise(BESIDE)?;
     let opened = Opened::open(running.child.id()).map_err(|e| e.to_string())?;
     let options = Options { level: 2, max_pause_ms: 20_000, window: WINDOW, ..Options::default() };
     let (mut begun, mut ended) = (None, None);
@@ -67,8 +73,8 @@ fn ours(program: &Path, name: &str, arguments: [&str; 3]) -> Result<(Vec<Row>, f
     );
     rows.push(
         Row::new(format!("slower after it: {name}"), "%", slower(after))
-            .at_most(5.0)
-            .against(rates(after)),
+            .at_most(noise.max(NOISE_LEAST))
+            .against(format!("{}; between quarters of that {noise:.0} %", rates(after))),
     );
     Ok((rows, before))
 }
@@ -247,6 +253,18 @@ impl Running {
             self.known.push(told.map_err(|_| "the program ended".to_owned())?);
         }
         Ok(self.rate_between(begun, Instant::now()))
+    }
+
+    /// The rate, and by how many percent of it the quarters of that time differ.
+    fn rate_and_noise(&mut self, time: Duration) -> Result<(f64, f64), String> {
+        let begun = Instant::now();
+        let whole = self.rate(time)?;
+        let quarter = |n: u32| begun + time * n / 4;
+        let rates: Vec<f64> =
+            (0..4).map(|n| self.rate_between(quarter(n), quarter(n + 1))).collect();
+        let most = rates.iter().copied().fold(f64::MIN, f64::max);
+        let least = rates.iter().copied().fold(f64::MAX, f64::min);
+        Ok((whole, (most - least) / whole * 100.0))
     }
 
     fn rate_between(&mut self, from: Instant, to: Instant) -> f64 {
