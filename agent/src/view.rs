@@ -12,13 +12,15 @@ pub mod pressure;
 pub mod reload;
 mod report;
 mod routing;
+mod totals;
 
-pub use export::{Counts, DeliveryView, ExportView, LaneView, Largest};
+pub use export::{ExportView, LaneView};
 pub use incident::*;
 pub use names::{KubernetesView, NamesFigures};
 pub use node::*;
 pub use report::*;
-pub use routing::{DestinationView, SilenceRequest, SilenceView};
+pub use routing::{DeliveryView, DestinationView, SilenceRequest, SilenceView};
+pub use totals::{Counts, Largest};
 
 use crate::reports::{Declined, Ticket};
 use crate::route::silence::{SilenceRefused, Wish};
@@ -53,7 +55,7 @@ pub trait Watch: Send + Sync + 'static {
     fn verdicts(&self, state: Option<State>, kind: Option<TargetKind>) -> Vec<Verdict>;
     /// How many targets of each kind are in which state.
     fn counts(&self) -> Counts {
-        export::counted(&self.verdicts(None, None))
+        totals::counted(&self.verdicts(None, None))
     }
     fn alerts(&self) -> Vec<AlertView>;
     fn health(&self) -> HealthView;

@@ -5,7 +5,6 @@ use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -118,7 +117,8 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, shared: Arc<Mutex<Shared
             }
             let (status, body, is_endless) = answer(&mut shared.lock(), &request);
             if status == 0 {
-                tokio::time::sleep(Duration::from_secs(60)).await;
+                // Says nothing until whoever asked has gone away.
+                while stream.read(&mut part).await.is_ok_and(|n| n > 0) {}
                 return;
             }
             let length = if is_endless {

@@ -1,10 +1,7 @@
-//! What is shown of the export, where signals go and how that fares; and what is asked for by those
-//! who tell others of all targets at once, export and metrics.
+//! What is shown of the export: where signals go, and how that fares.
 
-use super::{ProcessList, ProcessView, SourceState, SourceView};
-use crate::target::{ProcessId, Target, TargetKind};
-use crate::units::Bytes;
-use crate::verdict::{State, Verdict};
+use super::routing::of_queue;
+use super::{SourceState, SourceView};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -79,61 +76,8 @@ impl LaneView {
     }
 
     fn as_source(&self) -> SourceView {
-        let waiting = match self.queued {
-            0 => String::new(),
-            n => format!(", {n} waiting"),
-        };
-        let on_disk =
-            self.not_on_disk.as_ref().map(|why| format!("its queue is not on disk: {why}"));
-        let why: Vec<String> = self.failing.clone().into_iter().chain(on_disk).collect();
-        SourceView {
-            name: format!("export:{}", self.signal),
-            state: if self.is_degraded() { SourceState::Degraded } else { SourceState::Ok },
-            sees: format!("{} requests taken by {}{waiting}", self.sent_total, self.endpoint),
-            why: (!why.is_empty()).then(|| why.join("; ")),
-        }
+        let name = format!("export:{}", self.signal);
+        let sees = format!("{} requests taken by {}", self.sent_total, self.endpoint);
+        of_queue(name, sees, self.queued, [&self.failing, &self.not_on_disk])
     }
-}
-
-/// Processes by their size, the largest first, without their rows: ten thousand rows are several
-/// MiB.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Largest {
-    /// How many there are in all.
-    pub total: usize,
-    /// Who, and its resident memory.
-    pub processes: Vec<(ProcessId, Bytes)>,
-}
-
-impl Largest {
-    pub(super) fn of(list: ProcessList) -> Self {
-        let id = |row: ProcessView| match row.id.parse() {
-            Ok(Target::Process(id)) => Some((id, row.rss_bytes)),
-            _ => None,
-        };
-        let processes = list.processes.into_iter().filter_map(id).collect();
-        Self { total: list.total, processes }
-    }
-}
-
-/// Targets by kind and state; what is absent is 0.
-pub type Counts = BTreeMap<(TargetKind, State), usize>;
-
-pub(super) fn counted(verdicts: &[Verdict]) -> Counts {
-    let mut counts = Counts::new();
-    for verdict in verdicts {
-        *counts.entry((verdict.target.kind, verdict.state)).or_default() += 1;
-    }
-    counts
-}
-
-/// One attempt to deliver a notice of alerts. Units: milliseconds since the epoch.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeliveryView {
-    pub destination: String,
-    pub notice: String,
-    pub began_ms: i64,
-    pub ended_ms: i64,
-    /// Why it failed; null if it was taken.
-    pub failed: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The documents on who is told of alerts: silences and destinations.
+//! The documents on who is told of alerts: silences, destinations and deliveries.
 
 use super::{SourceState, SourceView};
 use serde::{Deserialize, Serialize};
@@ -65,18 +65,41 @@ impl DestinationView {
     /// It as `/readyz?verbose` shows it.
     #[must_use]
     pub fn as_source(&self) -> SourceView {
-        let waiting = match self.queued {
-            0 => String::new(),
-            n => format!(", {n} waiting"),
-        };
-        let on_disk =
-            self.not_on_disk.as_ref().map(|why| format!("its queue is not on disk: {why}"));
-        let why: Vec<String> = self.failing.clone().into_iter().chain(on_disk).collect();
-        SourceView {
-            name: format!("destination:{}", self.name),
-            state: if self.is_degraded() { SourceState::Degraded } else { SourceState::Ok },
-            sees: format!("{} notices delivered{waiting}", self.sent_total),
-            why: (!why.is_empty()).then(|| why.join("; ")),
-        }
+        let name = format!("destination:{}", self.name);
+        let sees = format!("{} notices delivered", self.sent_total);
+        of_queue(name, sees, self.queued, [&self.failing, &self.not_on_disk])
     }
+}
+
+/// A queue as `/readyz?verbose` shows it: how many wait, what its last attempt failed of, and why
+/// it is not on disk.
+pub(super) fn of_queue(
+    name: String,
+    sees: String,
+    queued: usize,
+    [failing, not_on_disk]: [&Option<String>; 2],
+) -> SourceView {
+    let waiting = match queued {
+        0 => String::new(),
+        n => format!(", {n} waiting"),
+    };
+    let on_disk = not_on_disk.as_ref().map(|why| format!("its queue is not on disk: {why}"));
+    let why: Vec<String> = failing.clone().into_iter().chain(on_disk).collect();
+    SourceView {
+        name,
+        state: if why.is_empty() { SourceState::Ok } else { SourceState::Degraded },
+        sees: sees + &waiting,
+        why: (!why.is_empty()).then(|| why.join("; ")),
+    }
+}
+
+/// One attempt to deliver a notice of alerts. Units: milliseconds since the epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryView {
+    pub destination: String,
+    pub notice: String,
+    pub began_ms: i64,
+    pub ended_ms: i64,
+    /// Why it failed; null if it was taken.
+    pub failed: Option<String>,
 }

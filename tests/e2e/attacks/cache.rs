@@ -1,8 +1,8 @@
 //! The same attacks on the admin side of the cache: tokens, hosts, bodies, guesses, TLS, reload.
 
-use super::tls::{FUTURE, PAST, authority, certificate};
+use super::tls::{FUTURE, PAST, authority, certificate, curl, has_curl};
 use super::{ADMIN, private};
-use plimsoll_tests::{Answer, Cache, binary, exchange, skipped, wait_for};
+use plimsoll_tests::{Answer, Cache, binary, exchange, wait_for};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -144,7 +144,7 @@ fn it_is_not_opened_to_other_machines_unless_something_keeps_strangers_out() {
 
 #[test]
 fn it_speaks_tls_and_lets_in_certificates_of_its_authority_only() {
-    if Command::new("curl").arg("-V").output().is_err() && skipped("curl is not there") {
+    if !has_curl() {
         return;
     }
     let scratch = tempfile::tempdir().expect("a directory");
@@ -160,16 +160,8 @@ fn it_speaks_tls_and_lets_in_certificates_of_its_authority_only() {
     std::fs::write(&web, text).expect("it is written");
     let web = web.display().to_string();
     let cache = Cache::start(&["-u", "root", "-m", "64", "--admin-web-config", &web]);
-    let curl = |args: &[&str]| {
-        let mut curl = Command::new("curl");
-        curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "10"]);
-        curl.args(["--cacert", "ca.crt"])
-            .args(args)
-            .arg(format!("https://{}/metrics", admin(&cache)));
-        let output = curl.current_dir(dir).output().expect("curl starts");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
-    assert_eq!(curl(&["--cert", "client.crt", "--key", "client.key"]), "200");
-    assert_eq!(curl(&["--cert", "forged.crt", "--key", "forged.key"]), "000");
-    assert_eq!(curl(&[]), "000", "no certificate");
+    let asked = |args: &[&str]| curl(dir, &admin(&cache), args, "/metrics");
+    assert_eq!(asked(&["--cert", "client.crt", "--key", "client.key"]), "200");
+    assert_eq!(asked(&["--cert", "forged.crt", "--key", "forged.key"]), "000");
+    assert_eq!(asked(&[]), "000", "no certificate");
 }

@@ -53,9 +53,13 @@ fn with_web(dir: &Path, web: &str, http: &str) -> Agent {
     Agent::start_in(dir, &["--config", file.to_str().expect("text")])
 }
 
+pub(super) fn has_curl() -> bool {
+    Command::new("curl").arg("-V").output().is_ok() || !skipped("curl is not there")
+}
+
 /// What curl gets: the status, 000 if there was none.
-fn curl(dir: &Path, agent: &Agent, args: &[&str], path: &str) -> String {
-    let url = format!("https://{}{path}", agent.address);
+pub(super) fn curl(dir: &Path, address: &str, args: &[&str], path: &str) -> String {
+    let url = format!("https://{address}{path}");
     let mut curl = Command::new("curl");
     curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "10"]);
     let output = curl.args(["--cacert", "ca.crt"]).args(args).arg(url).current_dir(dir).output();
@@ -64,7 +68,7 @@ fn curl(dir: &Path, agent: &Agent, args: &[&str], path: &str) -> String {
 
 #[test]
 fn only_good_certificates_of_the_right_authority_get_in_and_new_ones_are_taken_up() {
-    if Command::new("curl").arg("-V").output().is_err() && skipped("curl is not there") {
+    if !has_curl() {
         return;
     }
     let scratch = tempfile::tempdir().expect("a directory");
@@ -84,21 +88,21 @@ fn only_good_certificates_of_the_right_authority_get_in_and_new_ones_are_taken_u
     let agent = with_web(dir, web, "");
     let as_ = |name: &str, path: &str| {
         let (crt, key) = (format!("{name}.crt"), format!("{name}.key"));
-        curl(dir, &agent, &["--cert", &crt, "--key", &key], path)
+        curl(dir, &agent.address, &["--cert", &crt, "--key", &key], path)
     };
     assert_eq!(as_("client", "/api/v1/node"), "200");
     for bad in ["expired", "early", "stranger", "forged"] {
         assert_eq!(as_(bad, "/healthz"), "000", "{bad}");
     }
-    assert_eq!(curl(dir, &agent, &[], "/healthz"), "000", "no certificate");
+    assert_eq!(curl(dir, &agent.address, &[], "/healthz"), "000", "no certificate");
     let old = ["--cert", "client.crt", "--key", "client.key", "--tls-max", "1.1"];
-    assert_eq!(curl(dir, &agent, &old, "/healthz"), "000", "TLS 1.1");
+    assert_eq!(curl(dir, &agent.address, &old, "/healthz"), "000", "TLS 1.1");
     let plain = raw(&agent, b"GET /api/v1/node HTTP/1.1\r\nHost: x\r\n\r\n", SOON);
     assert!(!plain.contains("200 OK") && !plain.contains("mem_total"), "{plain}");
     // The certificate's scope is read.
     let post = ["-X", "POST", "-H", "Content-Type: application/json", "--cert", "client.crt"];
     let post = [&post[..], &["--key", "client.key"]].concat();
-    assert_eq!(curl(dir, &agent, &post, "/api/v1/reload"), "403");
+    assert_eq!(curl(dir, &agent.address, &post, "/api/v1/reload"), "403");
 
     let serial = || {
         let (_, port) = agent.address.rsplit_once(':').expect("a port");
@@ -125,7 +129,7 @@ fn only_good_certificates_of_the_right_authority_get_in_and_new_ones_are_taken_u
 
 #[test]
 fn users_log_in_over_tls_and_the_commands_ask_with_authority_and_token() {
-    if Command::new("curl").arg("-V").output().is_err() && skipped("curl is not there") {
+    if !has_curl() {
         return;
     }
     let scratch = tempfile::tempdir().expect("a directory");
@@ -139,10 +143,10 @@ fn users_log_in_over_tls_and_the_commands_ask_with_authority_and_token() {
         ann: $2b$04$HASHHASH\n";
     let web = web.replace("$2b$04$HASHHASH", HUNTER2);
     let agent = with_web(dir, &web, &format!("tokens_file = {tokens:?}"));
-    assert_eq!(curl(dir, &agent, &["-u", "ann:hunter2"], "/api/v1/node"), "200");
-    assert_eq!(curl(dir, &agent, &["-u", "ann:hunter3"], "/api/v1/node"), "401");
-    assert_eq!(curl(dir, &agent, &["-u", "bob:hunter2"], "/api/v1/node"), "401");
-    assert_eq!(curl(dir, &agent, &[], "/healthz"), "200");
+    assert_eq!(curl(dir, &agent.address, &["-u", "ann:hunter2"], "/api/v1/node"), "200");
+    assert_eq!(curl(dir, &agent.address, &["-u", "ann:hunter3"], "/api/v1/node"), "401");
+    assert_eq!(curl(dir, &agent.address, &["-u", "bob:hunter2"], "/api/v1/node"), "401");
+    assert_eq!(curl(dir, &agent.address, &[], "/healthz"), "200");
     let url = format!("https://{}", agent.address);
     let (ca, file) = (dir.join("ca.crt"), tokens.display().to_string());
     let ca = ca.display().to_string();

@@ -369,7 +369,10 @@ impl Stage {
         let own = std::env::current_exe().map_err(|e| e.to_string())?;
         let (rate, most) = (mib_per_s.to_string(), most_mib.to_string());
         let args = [load::LOAD, "leak", &rate, &most].map(OsStr::new);
-        Process::start(&own, &args, &[], Some(&self.arena), &self.scratch.file("leak.log"))
+        let log = self.scratch.file("leak.log");
+        let leak = Process::start(&own, &args, &[], Some(&self.arena), &log)?;
+        self.meter.follow(leak.pid());
+        Ok(leak)
     }
 }
 
