@@ -251,7 +251,8 @@ fn a_trace_takes_memory_by_its_entities_and_not_by_its_length() {
     let short = peak(&child);
     feed(0..1, 10_000..400_000);
     let long = peak(&child);
-    assert!(long <= short + 256, "{short} KiB, then {long} KiB");
+    // 390,000 readings more: less than three bytes of each.
+    assert!(long <= short + 1024, "{short} KiB, then {long} KiB");
     feed(1..500, 0..2);
     let wide = peak(&child);
     assert!(wide <= long + 500 * 16, "{long} KiB, then {wide} KiB");

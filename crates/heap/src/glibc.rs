@@ -19,9 +19,8 @@ mod mapped;
 mod pages;
 pub mod tally;
 pub mod walk;
-mod window;
 
-pub use find::find;
+pub use find::{find, find_running};
 
 /// A chunk's header is two words, of which the first belongs to the chunk before while that is in
 /// use.

@@ -3,8 +3,11 @@
 //! Everything that walks a heap takes `impl Memory`, so that the same walk runs over a live
 //! process and over a recorded or made-up one.
 
-use std::cell::Cell;
+pub(crate) mod ahead;
+pub mod window;
+
 use std::io::IoSliceMut;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
@@ -31,19 +34,19 @@ pub trait Memory {
 #[derive(Debug)]
 pub struct Live {
     pid: Pid,
-    bytes_read: Cell<u64>,
+    bytes_read: AtomicU64,
 }
 
 impl Live {
     #[must_use]
     pub fn new(target: Target) -> Self {
-        Self { pid: Pid::from_raw(target.pid.cast_signed()), bytes_read: Cell::new(0) }
+        Self { pid: Pid::from_raw(target.pid.cast_signed()), bytes_read: AtomicU64::new(0) }
     }
 
     /// What has been read so far.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
-        self.bytes_read.get()
+        self.bytes_read.load(Ordering::Relaxed)
     }
 }
 
@@ -54,7 +57,7 @@ impl Memory for Live {
         loop {
             match process_vm_readv(self.pid, &mut [IoSliceMut::new(into)], &remote) {
                 Ok(count) => {
-                    self.bytes_read.set(self.bytes_read.get() + count as u64);
+                    self.bytes_read.fetch_add(count as u64, Ordering::Relaxed);
                     return count;
                 }
                 Err(Errno::EINTR) => {}

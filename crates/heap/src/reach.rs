@@ -65,7 +65,7 @@ pub struct Walked {
     pub lost: Vec<LostBlock>,
     pub blocks: u64,
     pub pause: Duration,
-    /// What the reading in it took of a processor: the pause where one was free all the time.
+    /// What the reading in it took of processors: shared by two threads, where two were free.
     pub pass_cpu: Duration,
     pub bytes_read: u64,
     /// What the tables took of our own memory.
@@ -107,9 +107,10 @@ pub fn walk(opened: &Opened, limits: Limits) -> Result<Walked, Refusal> {
         let pass = pass::run(opened, &live, before, frozen);
         (pass, cpu_time().saturating_sub(began))
     })?;
-    let (passed, pass_cpu) = passed;
+    let (passed, own_cpu) = passed;
     drop(urgent);
     let pass = passed?.ok_or_else(no_heap)?;
+    let pass_cpu = own_cpu + pass.ahead_cpu;
     let mut walked = Walked { pause: pause.length, pass_cpu, ..Walked::default() };
     conclude(opened, &live, &modules, pass, limits, &mut walked);
     walked.bytes_read = live.bytes_read();
@@ -133,7 +134,7 @@ impl Ahead {
         let mappings = read::mappings(opened)?;
         let modules = Modules::find(opened, live, &mappings);
         let data = modules.data(opened, opened.link("exe").as_deref());
-        let arenas = glibc::find(live, &mappings, &data).ok_or_else(no_heap)?;
+        let arenas = glibc::find_running(opened, live, &mappings, &data).ok_or_else(no_heap)?;
         rate::refuse_too_long(opened, live, mappings.len(), &arenas, limits.pause_max)?;
         Ok(Self { modules, data })
     }

@@ -9,8 +9,9 @@ use std::ops::Range;
 
 use super::arena::{BIN_PAIRS, HEADS, NEXT_AFTER_BINS, Reader};
 use super::{Arenas, MappedCounters, cache, mapped};
-use crate::maps::{self, Mapping};
+use crate::maps::{self, Mapping, read};
 use crate::memory::Memory;
+use crate::target::Opened;
 
 const PIECE_BYTES: usize = 1 << 20;
 /// The data of modules that is searched: main_arena lies in .data of libc, or of the program that
@@ -18,6 +19,8 @@ const PIECE_BYTES: usize = 1 << 20;
 const SEARCHED_BYTES_MAX: u64 = 256 << 20;
 /// Rings longer than this are no rings: malloc makes eight arenas for each core.
 const ARENAS_MAX: usize = 16_384;
+/// How often the arenas of a process that changes meanwhile are looked for again.
+const RETRIES_MAX: usize = 5;
 /// `mp_` lies in the same section as `main_arena`.
 const COUNTERS_WITHIN: u64 = 64 << 10;
 
@@ -39,6 +42,29 @@ pub fn find<M: Memory + ?Sized>(
         }
     }
     None
+}
+
+/// As [`find`], in a process that goes on running: looked for again, in its mappings of then, while
+/// what was found makes no sense, or nothing was and the mappings are no longer the same.
+#[must_use]
+pub fn find_running<M: Memory + ?Sized>(
+    opened: &Opened,
+    memory: &M,
+    mappings: &[Mapping],
+    data: &[Range<u64>],
+) -> Option<Arenas> {
+    let mut arenas = find(memory, mappings, data);
+    for _ in 0..RETRIES_MAX {
+        if arenas.as_ref().is_some_and(|arenas| arenas.notes.is_empty()) {
+            break;
+        }
+        let Ok(now) = read::mappings(opened) else { break };
+        if arenas.is_none() && now == mappings {
+            break;
+        }
+        arenas = find(memory, &now, data).or(arenas);
+    }
+    arenas
 }
 
 /// Address of the main arena within `range`, and where in it the bins begin.

@@ -1,8 +1,9 @@
 //! A small heap that was made up, whole and with bytes of it changed.
 
-use super::walk::{Params, walk};
+use super::walk::walk;
 use super::*;
 use crate::maps::Mapping;
+use crate::memory::window::Window;
 use crate::memory::{Memory, Recorded};
 use proptest::prelude::*;
 
@@ -54,7 +55,7 @@ fn heap() -> (Recorded, Vec<Mapping>) {
 fn chunks(memory: &Recorded, mappings: &[Mapping]) -> Option<(Vec<Chunk>, Outcome)> {
     let arenas = find(memory, mappings, std::slice::from_ref(&(DATA..DATA + 0x1000)))?;
     let mut seen = Vec::new();
-    let outcome = walk(memory, &arenas, Params::default(), &mut |chunk| seen.push(chunk));
+    let outcome = walk(&mut Window::new(memory, None), &arenas, &mut |chunk| seen.push(chunk));
     Some((seen, outcome))
 }
 
@@ -90,7 +91,7 @@ fn contents_are_shown_of_what_is_wanted_only() {
     let (memory, mappings) = heap();
     let arenas = find(&memory, &mappings, std::slice::from_ref(&(DATA..DATA + 0x1000))).unwrap();
     let mut wants = Wants(Vec::new());
-    walk(&memory, &arenas, Params::default(), &mut wants);
+    walk(&mut Window::new(&memory, None), &arenas, &mut wants);
     assert_eq!(wants.0, [(0x10, 0x28), (0xb0, 0x48)]);
 }
 
@@ -115,6 +116,16 @@ fn a_ring_of_arenas_that_does_not_close_is_none() {
     put(&mut memory.stretches[0].1, BINS - DATA + 2048, HEAP + 0x20);
     assert!(memory.word(HEAP).is_some());
     assert!(chunks(&memory, &mappings).is_none());
+}
+
+#[test]
+fn a_top_that_makes_no_sense_does_not_lead_the_walk_out_of_the_heap() {
+    let (mut memory, mappings) = heap();
+    put(&mut memory.stretches[0].1, BINS - DATA - 16, HEAP + 0x38bb);
+    put(&mut memory.stretches[1].1, 0x38c8, 0x0400_0740_0000);
+    let (chunks, outcome) = chunks(&memory, &mappings).unwrap();
+    assert_eq!(chunks.last().map(|top| top.address + top.bytes), Some(HEAP + HEAP_BYTES));
+    assert_eq!(outcome.bytes_skipped, 0);
 }
 
 proptest! {

@@ -5,10 +5,10 @@
 //! reads: what does not fit is read once more, and then passed over up to the next place from which
 //! several headers in a row make sense. What was passed over is counted and told.
 
-use super::window::Window;
 use super::{Arena, Arenas, Chunk, HEADER_BYTES, Key, Outcome, State, Visitor, cache};
-use crate::maps::Residency;
+use crate::maps::residency::PAGE_BYTES;
 use crate::memory::Memory;
+use crate::memory::window::Window;
 
 /// The smallest chunk there is.
 pub(super) const CHUNK_BYTES_MIN: u64 = 32;
@@ -26,26 +26,16 @@ const TOP_MOVES_MAX: u32 = 1024;
 /// lists say so).
 const CACHED_BYTES_MAX: u64 = 0x410;
 
-/// What a walk may do.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Params<'a> {
-    /// Which pages are there. Without it all are taken to be; with it no page that is swapped out
-    /// or was never touched is read for its contents.
-    pub residency: Option<&'a Residency>,
-}
-
 /// Shows every chunk of `arenas` to `visitor`: segment by segment, then those with a mapping of
-/// their own.
+/// their own. `window` is one of the memory that the arenas were found in.
 pub fn walk<M: Memory + ?Sized, V: Visitor + ?Sized>(
-    memory: &M,
+    window: &mut Window<'_, M>,
     arenas: &Arenas,
-    params: Params<'_>,
     visitor: &mut V,
 ) -> Outcome {
-    let window = Window::new(memory, params.residency);
     let outcome = Outcome { complete: true, ..Outcome::default() };
     let caches = cache::Caches::new(arenas);
-    let mut walker = Walker { memory, window, visitor, outcome, caches, key: arenas.key };
+    let mut walker = Walker { window, visitor, outcome, caches, key: arenas.key };
     for (index, arena) in arenas.list.iter().enumerate() {
         let Ok(index) = u16::try_from(index) else { break };
         for segment in &arena.segments {
@@ -60,13 +50,12 @@ pub fn walk<M: Memory + ?Sized, V: Visitor + ?Sized>(
     if window.swapped > 0 {
         outcome.notes.push(format!("{} headers lay in pages not in RAM", window.swapped));
     }
-    outcome.cached = caches.follow(memory);
+    outcome.cached = caches.follow(window.memory);
     outcome
 }
 
-struct Walker<'a, M: ?Sized, V: ?Sized> {
-    memory: &'a M,
-    window: Window<'a, M>,
+struct Walker<'a, 'w, M: ?Sized, V: ?Sized> {
+    window: &'a mut Window<'w, M>,
     visitor: &'a mut V,
     outcome: Outcome,
     caches: cache::Caches<'a>,
@@ -79,23 +68,22 @@ struct Step {
     in_use: bool,
 }
 
-impl<M: Memory + ?Sized, V: Visitor + ?Sized> Walker<'_, M, V> {
+impl<M: Memory + ?Sized, V: Visitor + ?Sized> Walker<'_, '_, M, V> {
     fn segment(&mut self, arena: &Arena, index: u16, (start, mut end): (u64, u64), is_last: bool) {
         let (mut at, mut top, mut moves) = (start, arena.top, 0);
         let mut after_fence = false;
         while at + HEADER_BYTES <= end {
             if is_last && (at == top || self.reaches(at, end)) {
-                let now = self.memory.word(arena.top_field).unwrap_or(top);
+                let now = self.window.memory.word(arena.top_field).unwrap_or(top);
                 if now == at || moves == TOP_MOVES_MAX {
                     let bytes = self.top_bytes(at, end);
                     self.emit(Chunk { address: at, bytes, state: State::Top, arena: index });
                     return;
                 }
                 (top, moves) = (now, moves + 1);
-                let header = now.checked_add(8).filter(|_| now > at);
-                if let Some(word) = header.and_then(|header| self.memory.word(header)) {
+                if let Some(new_end) = self.end_of_top(now).filter(|_| now > at) {
                     // It moved on while the walk was under way, perhaps into memory that is new.
-                    end = end.max(now.saturating_add(word & SIZE_MASK).min(end + GAP_BYTES_MAX));
+                    end = end.max(new_end.min(end + GAP_BYTES_MAX));
                     self.window.forget();
                 }
             }
@@ -121,11 +109,18 @@ impl<M: Memory + ?Sized, V: Visitor + ?Sized> Walker<'_, M, V> {
         }
     }
 
+    /// Where the top at `top` ends, if it is one: it begins where blocks do and fills its last page.
+    fn end_of_top(&self, top: u64) -> Option<u64> {
+        let word = self.window.memory.word(top.checked_add(8)?)?;
+        let end = top.checked_add(word & SIZE_MASK)?;
+        (top.is_multiple_of(16) && end.is_multiple_of(PAGE_BYTES)).then_some(end)
+    }
+
     /// How long the top at `at` is. It may have grown behind the end that is known; beyond that the
     /// application wrote over its header.
     fn top_bytes(&mut self, at: u64, end: u64) -> u64 {
         let rest = end - at;
-        let Some(word) = self.memory.word(at + 8) else { return rest };
+        let Some(word) = self.window.memory.word(at + 8) else { return rest };
         let bytes = word & SIZE_MASK;
         if bytes <= rest.saturating_add(GAP_BYTES_MAX) {
             return bytes;
@@ -175,7 +170,7 @@ impl<M: Memory + ?Sized, V: Visitor + ?Sized> Walker<'_, M, V> {
         };
         match (key, self.window.peek(at + HEADER_BYTES + 8)) {
             (Key::Random(key), Some(word)) if word == key => State::Cached,
-            (Key::CacheAddress, Some(word)) if self.caches.is_cache(self.memory, word) => {
+            (Key::CacheAddress, Some(word)) if self.caches.is_cache(self.window.memory, word) => {
                 State::Cached
             }
             _ => State::InUse,
@@ -216,8 +211,10 @@ impl<M: Memory + ?Sized, V: Visitor + ?Sized> Walker<'_, M, V> {
         let limit = end.min(at.saturating_add(GAP_BYTES_MAX));
         let mut next = at + HEADER_BYTES;
         while next < limit && !self.makes_sense(arena, next, end) {
-            next += HEADER_BYTES;
+            let is_there = self.window.peek(next + 8).is_some();
+            next = if is_there { next + HEADER_BYTES } else { (next | (PAGE_BYTES - 1)) + 1 };
         }
+        let next = next.min(limit);
         if after_fence && arena.main && next < limit {
             // Somebody else called sbrk(2): the heap goes on behind what it took.
             self.outcome

@@ -4,12 +4,15 @@
 //! the names that belong to them; marking comes when the target runs again.
 
 use std::ops::Range;
+use std::thread;
+use std::time::Duration;
 
 use crate::Refusal;
 use crate::freeze::Frozen;
 use crate::glibc::{self, Arenas, Outcome};
 use crate::maps::{Mapping, Residency, read};
-use crate::memory::Memory;
+use crate::memory::window::Window;
+use crate::memory::{Memory, ahead};
 use crate::target::Opened;
 
 use super::roots::{Kind, Region, Search, merged};
@@ -17,8 +20,6 @@ use super::space::{self, Place, Space};
 use super::table::{Stopped, Table};
 use super::threads;
 
-/// What is read of a root at a time.
-const WINDOW_BYTES: usize = 1 << 20;
 const PAGE_BYTES: u64 = 4096;
 /// What a pointer of a root takes until it is marked: as it was found, its address, its root.
 const POINTER_BYTES: usize = size_of::<RootPointer>() + 8 + 8;
@@ -45,6 +46,8 @@ pub struct Pass {
     /// In swap, and not read.
     pub swapped_bytes: u64,
     pub bytes_searched: u64,
+    /// What the thread that read ahead took of a processor.
+    pub ahead_cpu: Duration,
     pub notes: Vec<String>,
 }
 
@@ -62,7 +65,7 @@ pub struct Before<'a> {
 ///
 /// # Errors
 /// The target's mappings cannot be read.
-pub fn run<M: Memory + ?Sized>(
+pub fn run<M: Memory + Sync + ?Sized>(
     opened: &Opened,
     memory: &M,
     before: Before<'_>,
@@ -98,14 +101,25 @@ pub fn run<M: Memory + ?Sized>(
         outcome: Outcome::default(),
         swapped_bytes,
         bytes_searched: 0,
+        ahead_cpu: Duration::ZERO,
         notes,
     };
     pass.registers(frozen);
-    pass.roots(memory, residency.as_ref(), frozen);
-    if pass.table.stopped().is_none() {
-        let params = glibc::walk::Params { residency: residency.as_ref() };
-        pass.outcome = glibc::walk::walk(memory, &arenas, params, &mut pass.table);
-    }
+    let of_roots = pass.regions.iter().map(|region| region.range.clone());
+    let (ahead, reader) = ahead::pair(of_roots.chain(heap_ranges(&arenas)).collect());
+    let residency = residency.as_ref();
+    let window = Window::new(memory, residency).reading_ahead(ahead);
+    thread::scope(|scope| {
+        let read = move || {
+            reader.run(memory, residency);
+            super::cpu_time()
+        };
+        // Without it everything is read by this one.
+        let reader = thread::Builder::new().name("heap-ahead".into()).spawn_scoped(scope, read);
+        pass.read(window, &arenas, frozen);
+        let cpu = reader.ok().and_then(|reader| reader.join().ok());
+        pass.ahead_cpu = cpu.unwrap_or_default();
+    });
     if !frozen.hold.holds() {
         pass.table.stop(Stopped::LetGo);
     }
@@ -159,6 +173,19 @@ impl Pass {
         Some(region.range.start + 8 * u64::from(pointer.word))
     }
 
+    /// Roots and heap, in this order. The window ends here: so that nobody reads on for it.
+    fn read<M: Memory + ?Sized>(
+        &mut self,
+        mut window: Window<'_, M>,
+        arenas: &Arenas,
+        frozen: &Frozen,
+    ) {
+        self.roots(&mut window, frozen);
+        if self.table.stopped().is_none() {
+            self.outcome = glibc::walk::walk(&mut window, arenas, &mut self.table);
+        }
+    }
+
     fn registers(&mut self, frozen: &Frozen) {
         for (region, thread) in (self.regions.len() as u32..).zip(&frozen.threads) {
             let held = thread.registers.iter().filter_map(|word| self.table.space.place(*word));
@@ -167,31 +194,16 @@ impl Pass {
         }
     }
 
-    fn roots<M: Memory + ?Sized>(
-        &mut self,
-        memory: &M,
-        residency: Option<&Residency>,
-        frozen: &Frozen,
-    ) {
-        let mut window = vec![0; WINDOW_BYTES];
+    fn roots<M: Memory + ?Sized>(&mut self, window: &mut Window<'_, M>, frozen: &Frozen) {
         for index in 0..self.regions.len() {
             let range = self.regions[index].range.clone();
             let mut at = range.start.next_multiple_of(8);
             while at < range.end && self.table.stopped().is_none() {
-                let end = residency.map_or(range.end, |pages| pages.run(at, range.end));
-                if end == at {
-                    at = (at & !(PAGE_BYTES - 1)) + PAGE_BYTES;
-                    continue;
-                }
-                let wanted = usize::try_from(end - at).unwrap_or(WINDOW_BYTES).min(WINDOW_BYTES);
-                let count = memory.read(at, &mut window[..wanted]);
-                self.search(index, range.start, at, &window[..count]);
+                let piece = window.piece(at, range.end);
+                let count = piece.len() as u64;
+                self.search(index, range.start, at, piece);
                 // Where a page cannot be read the next one may be.
-                at = if count == wanted {
-                    at + count as u64
-                } else {
-                    ((at + count as u64) & !(PAGE_BYTES - 1)) + PAGE_BYTES
-                };
+                at = if count == 0 { (at & !(PAGE_BYTES - 1)) + PAGE_BYTES } else { at + count };
                 if !frozen.hold.holds() {
                     self.table.stop(Stopped::LetGo);
                 }

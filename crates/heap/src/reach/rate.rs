@@ -1,28 +1,33 @@
 //! How long the pause will be, before it is taken.
 //!
 //! Estimate: what the target has resident and can hold pointers (anonymous and shared memory, as
-//! the kernel counts it), at the rate at which a sample of it is read and searched now, on this
-//! machine and under its load; and a little for each thread and mapping. The sample is taken of
+//! the kernel counts it), at the rate at which a sample of it is read and searched now, by two
+//! threads as in the pass, on this machine and under its load; and a little for each thread and mapping. The sample is taken of
 //! the running target and thrown away.
 
+use std::ops::Range;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Refusal;
 use crate::glibc::Arenas;
-use crate::memory::Memory;
+use crate::maps::{Residency, read};
+use crate::memory::window::Window;
+use crate::memory::{Memory, ahead};
 use crate::target::Opened;
 
 use super::space::Space;
 
 /// How much is read to learn the rate.
 const SAMPLE_BYTES: u64 = 24 << 20;
-const WINDOW_BYTES: usize = 8 << 20;
+/// Of it, what is not counted: it makes our own buffers.
+const WARM_BYTES: u64 = 4 << 20;
 /// Taken for the rate where there is too little memory to learn it.
 const BYTES_PER_S: u64 = 3 << 30;
 /// Below this nothing is learned: what takes time then is the start.
 const LEARN_BYTES_MIN: u64 = 4 << 20;
-/// Walking from block to block takes its time beside reading.
-const WALK_FACTOR: f64 = 1.3;
+/// Walking from block to block takes its time beside searching.
+const WALK_FACTOR: f64 = 1.7;
 /// To stop and to let go of one thread.
 const THREAD: Duration = Duration::from_micros(40);
 /// To read of one mapping what it is and what it holds.
@@ -32,7 +37,7 @@ const START: Duration = Duration::from_millis(2);
 
 /// # Errors
 /// [`Refusal::PauseTooLong`].
-pub fn refuse_too_long<M: Memory + ?Sized>(
+pub fn refuse_too_long<M: Memory + Sync + ?Sized>(
     opened: &Opened,
     memory: &M,
     mappings: usize,
@@ -41,7 +46,14 @@ pub fn refuse_too_long<M: Memory + ?Sized>(
 ) -> Result<(), Refusal> {
     let status = &opened.status;
     let bytes = status.anon_bytes.unwrap_or(0) + status.shmem_bytes.unwrap_or(0);
-    let rate = rate(memory, arenas, bytes);
+    let rate = if bytes < LEARN_BYTES_MIN {
+        None
+    } else {
+        let sample = sample(arenas);
+        let residency = read::residency(opened, &sample);
+        learned(memory, &sample, residency.as_ref())
+    };
+    let rate = rate.unwrap_or(BYTES_PER_S as f64);
     let estimated = estimate(bytes, rate, status.threads.unwrap_or(1), mappings as u64);
     if estimated <= pause_max {
         return Ok(());
@@ -56,43 +68,58 @@ fn estimate(bytes: u64, bytes_per_s: f64, threads: u64, mappings: u64) -> Durati
     START + pieces + Duration::from_secs_f64(bytes as f64 * WALK_FACTOR / bytes_per_s)
 }
 
-/// In bytes a second.
-fn rate<M: Memory + ?Sized>(memory: &M, arenas: &Arenas, resident: u64) -> f64 {
-    let known = BYTES_PER_S as f64;
-    if resident < LEARN_BYTES_MIN {
-        return known;
+/// The first of the heap, by address.
+fn sample(arenas: &Arenas) -> Vec<Range<u64>> {
+    let mut left = SAMPLE_BYTES;
+    let mut sample = Vec::new();
+    for segment in arenas.segments() {
+        let end = segment.end.min(segment.start.saturating_add(left));
+        if segment.start < end {
+            left -= end - segment.start;
+            sample.push(segment.start..end);
+        }
     }
+    sample.sort_by_key(|range| range.start);
+    sample
+}
+
+/// In bytes a second; None where too little can be read.
+fn learned<M: Memory + Sync + ?Sized>(
+    memory: &M,
+    sample: &[Range<u64>],
+    residency: Option<&Residency>,
+) -> Option<f64> {
+    let (ahead, reader) = ahead::pair(sample.to_vec());
+    let window = Window::new(memory, residency).reading_ahead(ahead);
+    thread::scope(|scope| {
+        let read = move || reader.run(memory, residency);
+        // Without it the pass will be without it as well.
+        let _ = thread::Builder::new().name("heap-ahead".into()).spawn_scoped(scope, read);
+        searched(window, sample)
+    })
+}
+
+fn searched<M: Memory + ?Sized>(mut window: Window<'_, M>, sample: &[Range<u64>]) -> Option<f64> {
     // Empty: searched in vain, as most words are.
     let space = Space::default();
-    let mut window = vec![0; WINDOW_BYTES];
-    let segments = arenas.list.iter().flat_map(|arena| &arena.segments);
-    // The first read makes our own window: it is not counted.
-    let (mut read, mut spent) = (0, Duration::ZERO);
-    let (mut warm, mut found) = (false, 0_u64);
-    for segment in segments {
-        let mut at = segment.start;
-        while at < segment.end && read < SAMPLE_BYTES {
-            let began = Instant::now();
-            let wanted =
-                usize::try_from(segment.end - at).unwrap_or(WINDOW_BYTES).min(WINDOW_BYTES);
-            let count = memory.read(at, &mut window[..wanted]);
-            space.pointers(at, &window[..count], |_, _| found += 1);
-            if warm {
-                spent += began.elapsed();
-                read += count as u64;
+    let (mut read, mut found, mut began) = (0, 0_u64, None);
+    for range in sample {
+        let mut at = range.start;
+        while at < range.end {
+            let piece = window.piece(at, range.end);
+            space.pointers(at, piece, |_, _| found += 1);
+            read += piece.len() as u64;
+            // Where a page is not there the next one may be.
+            at = if piece.is_empty() { (at | 0xfff) + 1 } else { at + piece.len() as u64 };
+            if began.is_none() && read >= WARM_BYTES {
+                began = Some((Instant::now(), read));
             }
-            warm = true;
-            if count < wanted {
-                break;
-            }
-            at += count as u64;
         }
     }
     std::hint::black_box(found);
-    if read < LEARN_BYTES_MIN || spent.is_zero() {
-        return known;
-    }
-    read as f64 / spent.as_secs_f64()
+    let (began, warm) = began?;
+    let counted = read - warm;
+    (counted >= LEARN_BYTES_MIN).then(|| counted as f64 / began.elapsed().as_secs_f64().max(1e-9))
 }
 
 #[cfg(test)]
@@ -103,7 +130,7 @@ mod tests {
     fn the_estimate_grows_with_bytes_and_threads_and_falls_with_the_rate() {
         let rate = BYTES_PER_S as f64;
         let gib = estimate(1 << 30, rate, 1, 0);
-        assert!((0.4..0.5).contains(&gib.as_secs_f64()), "{gib:?}");
+        assert!((0.5..0.6).contains(&gib.as_secs_f64()), "{gib:?}");
         assert!(estimate(2 << 30, rate, 1, 0) > gib && estimate(1 << 30, rate / 2.0, 1, 0) > gib);
         assert_eq!(estimate(0, rate, 1000, 0) - estimate(0, rate, 0, 0), THREAD * 1000);
         assert_eq!(estimate(0, rate, 0, 1000) - estimate(0, rate, 0, 0), MAPPING * 1000);

@@ -1,9 +1,10 @@
 //! glibc's heap as a finding like those of the other examiners.
 
 use crate::glibc::tally::{Figures, Tally};
-use crate::glibc::walk::{Params, walk};
+use crate::glibc::walk::walk;
 use crate::glibc::{self, Arenas, Chunk, Outcome, Visitor};
 use crate::maps::read;
+use crate::memory::window::Window;
 use crate::modules::Module;
 use crate::report::{Allocator, Arena, Fragmentation, Suggestion};
 use crate::scene::{Claim, Finding, Part, Scene};
@@ -12,8 +13,6 @@ use super::{Progress, Step};
 
 /// Chunks between two words about the progress.
 const CHUNKS_BETWEEN: u64 = 65_536;
-/// Times that the arenas are looked for again while one of them cannot be read.
-const RETRIES_MAX: usize = 5;
 /// A trim is suggested from here on, in bytes and as a share of what the heap has resident.
 const TRIM_BYTES_MIN: u64 = 8 << 20;
 const TRIM_SHARE_MIN: f64 = 0.05;
@@ -25,15 +24,7 @@ const LIBC_BYTES_MAX: u64 = 16 << 20;
 /// The heap of glibc's malloc, if the target has one.
 pub(super) fn examine(scene: &Scene<'_>, progress: &mut dyn FnMut(Progress)) -> Option<Finding> {
     let data = scene.modules.data(scene.target, scene.exe);
-    let mut arenas = glibc::find(scene.memory, scene.mappings, &data)?;
-    // A heap that grows has left the mappings that were read first: they are read again.
-    for _ in 0..RETRIES_MAX {
-        if arenas.notes.is_empty() {
-            break;
-        }
-        let Ok(mappings) = read::mappings(scene.target) else { break };
-        arenas = glibc::find(scene.memory, &mappings, &data).unwrap_or(arenas);
-    }
+    let arenas = glibc::find_running(scene.target, scene.memory, scene.mappings, &data)?;
     let mut ranges: Vec<_> = arenas.segments().cloned().collect();
     ranges.sort_by_key(|range| range.start);
     let residency = read::residency(scene.target, &ranges);
@@ -44,8 +35,8 @@ pub(super) fn examine(scene: &Scene<'_>, progress: &mut dyn FnMut(Progress)) -> 
         done_bytes: 0,
         total_bytes: ranges.iter().map(|range| range.end - range.start).sum(),
     };
-    let params = Params { residency: residency.as_ref() };
-    let outcome = walk(scene.memory, &arenas, params, &mut watched);
+    let mut window = Window::new(scene.memory, residency.as_ref());
+    let outcome = walk(&mut window, &arenas, &mut watched);
     let figures = watched.tally.figures(scene.memory, &outcome);
     Some(finding(scene, &arenas, &outcome, figures))
 }

@@ -2,10 +2,11 @@
 
 use crate::programs::{Blocks, Link};
 use plimsoll_heap::glibc::tally::{Figures, Tally};
-use plimsoll_heap::glibc::walk::{Params, walk};
+use plimsoll_heap::glibc::walk::walk;
 use plimsoll_heap::glibc::{self, Arenas, Outcome};
 use plimsoll_heap::maps::{Residency, read};
 use plimsoll_heap::memory::Live;
+use plimsoll_heap::memory::window::Window;
 use plimsoll_heap::modules::Modules;
 use plimsoll_heap::target::Opened;
 
@@ -26,7 +27,7 @@ fn look(pid: u32) -> Seen {
     ranges.sort_by_key(|range| range.start);
     let residency: Residency = read::residency(&opened, &ranges).expect("pagemap can be read");
     let mut tally = Tally::new(&arenas, Some(&residency));
-    let outcome = walk(&live, &arenas, Params { residency: Some(&residency) }, &mut tally);
+    let outcome = walk(&mut Window::new(&live, Some(&residency)), &arenas, &mut tally);
     let figures = tally.figures(&live, &outcome);
     Seen { arenas, outcome, figures }
 }

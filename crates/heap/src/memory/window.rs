@@ -1,35 +1,47 @@
 //! One buffer through which a heap is read in long stretches, never copied whole.
 
+use super::Memory;
+use super::ahead::Ahead;
 use crate::maps::Residency;
 use crate::maps::residency::PAGE_BYTES;
-use crate::memory::Memory;
 
 /// Larger ones leave the processor's cache and are slower again.
-const BYTES_MAX: usize = 1 << 20;
+pub(super) const BYTES_MAX: usize = 1 << 20;
 /// The first read after a jump: behind a large block there may be another one.
 const BYTES_MIN: usize = 64 << 10;
 /// Pages that may be brought back from swap by one walk, for headers only: 16 MiB.
 const SWAPPED_MAX: u64 = 4096;
 
-pub(super) struct Window<'a, M: ?Sized> {
-    memory: &'a M,
+/// What was last read of `memory`.
+#[derive(Debug)]
+pub struct Window<'a, M: ?Sized> {
+    pub(crate) memory: &'a M,
     residency: Option<&'a Residency>,
+    ahead: Option<Ahead>,
     bytes: Vec<u8>,
     base: u64,
     filled: usize,
     wanted: usize,
     /// Headers read out of swapped pages.
-    pub swapped: u64,
+    pub(crate) swapped: u64,
 }
 
 impl<'a, M: Memory + ?Sized> Window<'a, M> {
-    pub(super) fn new(memory: &'a M, residency: Option<&'a Residency>) -> Self {
-        let bytes = vec![0; BYTES_MAX];
-        Self { memory, residency, bytes, base: 0, filled: 0, wanted: BYTES_MIN, swapped: 0 }
+    /// `residency` says which pages are there. Without it all are taken to be; with it no page that
+    /// is swapped out or was never touched is read for its contents.
+    #[must_use]
+    pub fn new(memory: &'a M, residency: Option<&'a Residency>) -> Self {
+        let (bytes, wanted) = (vec![0; BYTES_MAX], BYTES_MIN);
+        Self { memory, residency, ahead: None, bytes, base: 0, filled: 0, wanted, swapped: 0 }
+    }
+
+    /// The same, of which much is read by another thread before it is asked for.
+    pub(crate) fn reading_ahead(self, ahead: Ahead) -> Self {
+        Self { ahead: Some(ahead), ..self }
     }
 
     /// The word at `address`, read together with what follows it up to `end`.
-    pub(super) fn word(&mut self, address: u64, end: u64) -> Option<u64> {
+    pub(crate) fn word(&mut self, address: u64, end: u64) -> Option<u64> {
         let word = self.held(address, 8).or_else(|| {
             self.fill(address, end);
             self.held(address, 8)
@@ -38,7 +50,7 @@ impl<'a, M: Memory + ?Sized> Window<'a, M> {
     }
 
     /// The word at `address` without letting go of what is held.
-    pub(super) fn peek(&mut self, address: u64) -> Option<u64> {
+    pub(crate) fn peek(&mut self, address: u64) -> Option<u64> {
         if let Some(at) = self.held(address, 8) {
             return Some(u64::from_le_bytes(self.bytes[at..at + 8].try_into().ok()?));
         }
@@ -47,7 +59,7 @@ impl<'a, M: Memory + ?Sized> Window<'a, M> {
 
     /// What is there from `address` on, at most up to `end`: whole words, empty where the page is
     /// not.
-    pub(super) fn piece(&mut self, address: u64, end: u64) -> &[u8] {
+    pub(crate) fn piece(&mut self, address: u64, end: u64) -> &[u8] {
         if self.held(address, 8).is_none() {
             let present = self.residency.is_none_or(|known| known.run(address, end) > address);
             if !present {
@@ -61,7 +73,7 @@ impl<'a, M: Memory + ?Sized> Window<'a, M> {
     }
 
     /// Lets go of what is held: it may be out of date.
-    pub(super) const fn forget(&mut self) {
+    pub(crate) const fn forget(&mut self) {
         self.filled = 0;
     }
 
@@ -71,6 +83,13 @@ impl<'a, M: Memory + ?Sized> Window<'a, M> {
     }
 
     fn fill(&mut self, address: u64, end: u64) {
+        let came = self.ahead.as_mut().and_then(|ahead| ahead.take(address, &mut self.bytes));
+        if let Some((base, filled)) = came {
+            (self.base, self.filled) = (base, filled);
+            if self.held(address, 8).is_some() {
+                return;
+            }
+        }
         let is_next = address.wrapping_sub(self.base + self.filled as u64) < PAGE_BYTES;
         self.wanted = if is_next { (self.wanted * 2).min(BYTES_MAX) } else { BYTES_MIN };
         let mut until = end.min(address.saturating_add(self.wanted as u64));
