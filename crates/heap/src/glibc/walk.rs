@@ -109,7 +109,8 @@ impl<M: Memory + ?Sized, V: Visitor + ?Sized> Walker<'_, '_, M, V> {
         }
     }
 
-    /// Where the top at `top` ends, if it is one: it begins where blocks do and fills its last page.
+    /// Where the top at `top` ends, if it is one: it begins where blocks do and fills its last
+    /// page.
     fn end_of_top(&self, top: u64) -> Option<u64> {
         let word = self.window.memory.word(top.checked_add(8)?)?;
         let end = top.checked_add(word & SIZE_MASK)?;

@@ -8,8 +8,8 @@
 //!        ◀─ buffers to fill, and where the walk is ──
 //! ```
 //!
-//! What the walk passes over is not read, and what is not read here the window reads by itself: also
-//! when there is no thread to run the reader.
+//! What the walk passes over is not read, and what is not read here the window reads by itself:
+//! also when there is no thread to run the reader.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 //!
 //! Estimate: what the target has resident and can hold pointers (anonymous and shared memory, as
 //! the kernel counts it), at the rate at which a sample of it is read and searched now, by two
-//! threads as in the pass, on this machine and under its load; and a little for each thread and mapping. The sample is taken of
-//! the running target and thrown away.
+//! threads as in the pass, on this machine and under its load; and a little for each thread and
+//! mapping. The sample is taken of the running target and thrown away.
 
 use std::ops::Range;
 use std::thread;
