@@ -11,6 +11,7 @@ mod closed_loop;
 mod commands;
 mod dashboards;
 mod demo;
+mod dependencies;
 mod deploy;
 mod descriptors;
 mod export;

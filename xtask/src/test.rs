@@ -29,11 +29,6 @@ pub fn test() -> Outcome {
         "--",
         "-Dwarnings",
     ]))?;
-    if exists("cargo-deny") {
-        run(command(&["cargo", "deny", "check", "licenses", "bans", "sources"]))?;
-    } else {
-        println!("cargo-deny is not there: licences and sources of dependencies go unchecked");
-    }
     bpf::bpf(true)?;
     run(command(&BUILD))?;
     // The units name programs, which have to be there.

@@ -141,6 +141,12 @@ instruments! {
     K8S_CONTAINER_LIMIT: "k8s.container.memory.limit.current", "By", UpDown, [Container],
         "",
         "The container's own limit as the kernel holds it, where it is of a pod.";
+    K8S_CONTAINER_LIMIT_DESIRED: "k8s.container.memory.limit.desired", "By", UpDown, [Container],
+        "",
+        "The limit in the pod's manifest, where names of Kubernetes are known.";
+    K8S_CONTAINER_REQUEST_DESIRED: "k8s.container.memory.request.desired", "By", UpDown,
+        [Container], "",
+        "The request in the pod's manifest, likewise.";
     POD_USAGE: "k8s.pod.memory.usage", "By", UpDown, [Pod],
         "",
         "Memory charged to the pod.";

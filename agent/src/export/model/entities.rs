@@ -30,6 +30,11 @@ impl Model {
                 shares(&mut sheet, OF_CONTAINER, of);
                 let own = of.max_bytes.bytes().filter(|_| of.labels.contains_key("k8s.pod.uid"));
                 sheet.put(&c::K8S_CONTAINER_LIMIT, own.map(|b| int(b.0)), &[]);
+                let manifest = of.kubernetes.as_ref();
+                let (limit, request) = manifest
+                    .map_or((None, None), |m| (m.memory_limit_bytes, m.memory_request_bytes));
+                sheet.put(&c::K8S_CONTAINER_LIMIT_DESIRED, limit.map(|b| int(b.0)), &[]);
+                sheet.put(&c::K8S_CONTAINER_REQUEST_DESIRED, request.map(|b| int(b.0)), &[]);
             }
             Entity::Pod => shares(&mut sheet, OF_POD, of),
             _ => sheet.put(&c::USED, Some(int(of.usage_bytes.0)), &[]),

@@ -4,7 +4,9 @@ use super::*;
 use crate::export::proto::{Any, Data, Number};
 use crate::units::{Bytes, BytesPerSec, Limit};
 use crate::verdict::{Cause, Eta, State};
-use crate::view::{CgroupView, Event, EventKind, Judgement, ProcessDetail, ProcessView};
+use crate::view::{
+    CgroupView, Event, EventKind, Judgement, KubernetesView, ProcessDetail, ProcessView,
+};
 use std::collections::BTreeMap;
 
 fn model(profile: ExportProfile, temporality: Temporality) -> Model {
@@ -155,9 +157,16 @@ fn a_container_without_a_limit_has_no_available_memory() {
     assert!(with.contains(&"container.memory.available [By] cumulative {} 30 @1".to_owned()));
     assert!(!with.iter().any(|line| line.starts_with("k8s.container")), "it is of no pod");
     cgroup.labels.insert("k8s.pod.uid".into(), "u".into());
+    cgroup.kubernetes = Some(KubernetesView {
+        memory_limit_bytes: Some(Bytes(96)),
+        memory_request_bytes: Some(Bytes(64)),
+        ..KubernetesView::default()
+    });
     let of_pod = lines(&model.cgroup(Entity::Container, &cgroup));
-    let limit = "k8s.container.memory.limit.current [By] cumulative {} 90 @1".to_owned();
-    assert!(of_pod.contains(&limit), "{of_pod:#?}");
+    for (name, bytes) in [("limit.current", 90), ("limit.desired", 96), ("request.desired", 64)] {
+        let line = format!("k8s.container.memory.{name} [By] cumulative {{}} {bytes} @1");
+        assert!(of_pod.contains(&line), "{of_pod:#?}");
+    }
     let pod = model.cgroup(Entity::Pod, &cgroup);
     assert!(names(&pod).iter().any(|name| name == "k8s.pod.memory.working_set"));
     assert!(!resource(&pod).contains("container.id"));
