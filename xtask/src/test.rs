@@ -29,6 +29,10 @@ pub fn test() -> Outcome {
         "--",
         "-Dwarnings",
     ]))?;
+    // A workspace of its own: built for fuzzing by hand only, and not to fall behind till then.
+    let mut fuzz = command(&["cargo", "clippy", "--quiet", "--target-dir", "target"]);
+    fuzz.args(["--manifest-path", "tests/fuzz/Cargo.toml", "--", "-Dwarnings"]);
+    run(fuzz)?;
     bpf::bpf(true)?;
     run(command(&BUILD))?;
     // The units name programs, which have to be there.

@@ -2,10 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use plimsoll_heap::glibc::walk::{Params, walk};
+use plimsoll_heap::glibc::walk::walk;
 use plimsoll_heap::glibc::{Chunk, find};
 use plimsoll_heap::maps::Mapping;
 use plimsoll_heap::memory::Recorded;
+use plimsoll_heap::memory::window::Window;
 
 const DATA: u64 = 0x10_0000;
 const HEAP: u64 = 0x20_0000;
@@ -39,9 +40,12 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let mappings = [mapping(DATA, 0x1000, "/libc.so.6"), mapping(HEAP, length.max(16), "[heap]")];
     let memory = Recorded { stretches: vec![(DATA, data), (HEAP, bytes.to_vec())] };
-    let Some(arenas) = find(&memory, &mappings, &[DATA..DATA + 0x1000]) else { return };
+    let Some(arenas) = find(&memory, &mappings, std::slice::from_ref(&(DATA..DATA + 0x1000)))
+    else {
+        return;
+    };
     let mut last = 0;
-    walk(&memory, &arenas, Params::default(), &mut |chunk: Chunk| {
+    walk(&mut Window::new(&memory, None), &arenas, &mut |chunk: Chunk| {
         assert!(chunk.address > last || chunk.address >= HEAP);
         last = chunk.address;
     });

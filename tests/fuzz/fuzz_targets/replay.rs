@@ -10,7 +10,7 @@ fuzz_target!(|bytes: &[u8]| {
     headed.extend_from_slice(bytes);
     for trace in [bytes, &headed] {
         let mut events = Vec::new();
-        let Ok(done) = replay(trace, &mut events, |_| ()) else { continue };
+        let Ok(done) = replay(trace, 0.0, &mut events, |_| ()) else { continue };
         assert!(done.readings <= done.rows);
         assert_eq!(events.iter().filter(|byte| **byte == b'\n').count() as u64, done.events);
     }
