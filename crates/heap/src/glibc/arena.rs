@@ -126,7 +126,8 @@ impl<M: Memory + ?Sized> Reader<'_, M> {
             let Some(word) = pages.word(at + 8) else { break };
             let is_fence = |word: u64| word & SIZE_MASK == HEADER_BYTES;
             if at == arena.top {
-                at += arena.top_bytes;
+                // The application may have written a 0 over its size: the walk has to go on.
+                at += arena.top_bytes.max(HEADER_BYTES);
             } else if is_fence(word) && at > start {
                 if !pages.word(at + HEADER_BYTES + 8).is_some_and(is_fence) {
                     break;

@@ -119,6 +119,17 @@ fn a_ring_of_arenas_that_does_not_close_is_none() {
 }
 
 #[test]
+fn a_top_without_a_size_does_not_hold_up_the_search_for_pieces() {
+    let (mut memory, mappings) = heap();
+    // Where the heap begins is not told by its end: it is looked for piece by piece.
+    put(&mut memory.stretches[0].1, BINS - DATA - 16, HEAP);
+    put(&mut memory.stretches[1].1, 8, 0);
+    put(&mut memory.stretches[0].1, BINS - DATA + 2072, HEAP);
+    let (chunks, _) = chunks(&memory, &mappings).unwrap();
+    assert!(chunks.len() <= 1, "{chunks:?}");
+}
+
+#[test]
 fn a_top_that_makes_no_sense_does_not_lead_the_walk_out_of_the_heap() {
     let (mut memory, mappings) = heap();
     put(&mut memory.stretches[0].1, BINS - DATA - 16, HEAP + 0x38bb);
