@@ -96,26 +96,29 @@ pub fn frozen<R>(
         });
         let worked = stopped.map(|threads| work(&Frozen { threads, hold: state }));
         drop(done);
-        let cut_short = holder.join().unwrap_or(true);
-        worked.map(|worked| (worked, Pause { length: began.elapsed(), cut_short }))
+        let let_go = holder.join().unwrap_or_else(|_| Some(Instant::now()));
+        let end = let_go.unwrap_or_else(Instant::now);
+        let pause = Pause { length: end.duration_since(began), cut_short: let_go.is_some() };
+        worked.map(|worked| (worked, pause))
     })
 }
 
-/// Stops the target, tells of its threads, and waits. Returns whether the deadline came first.
+/// Stops the target, tells of its threads, and waits. Returns when it let go if that was because of
+/// the deadline: the work may go on for longer.
 fn hold(
     target: Target,
     deadline: Instant,
     tell: &mpsc::SyncSender<Result<Vec<Thread>, Refusal>>,
     is_done: &mpsc::Receiver<()>,
     state: &Hold,
-) -> bool {
+) -> Option<Instant> {
     let stopped = threads::stop(target, deadline);
     let held = stopped.is_ok();
     if tell.send(stopped).is_err() || !held {
-        return false;
+        return None;
     }
     let left = deadline.saturating_duration_since(Instant::now());
     let cut_short = is_done.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Timeout);
     state.end();
-    cut_short
+    cut_short.then(Instant::now)
 }

@@ -135,7 +135,7 @@ impl Ahead {
         let modules = Modules::find(opened, live, &mappings);
         let data = modules.data(opened, opened.link("exe").as_deref());
         let arenas = glibc::find_running(opened, live, &mappings, &data).ok_or_else(no_heap)?;
-        rate::refuse_too_long(opened, live, mappings.len(), &arenas, limits.pause_max)?;
+        rate::refuse_too_long(opened, live, &mappings, &arenas, limits.pause_max)?;
         Ok(Self { modules, data })
     }
 }

@@ -198,8 +198,9 @@ impl<M: Memory + ?Sized, V: Visitor + ?Sized> Walker<'_, '_, M, V> {
         while at < end {
             let piece = self.window.piece(at, end);
             if piece.is_empty() {
-                at = (at | 0xfff) + 1;
-                self.outcome.pages_missing += 1;
+                let next = self.window.behind(at, end);
+                self.outcome.pages_missing += (next - at).div_ceil(PAGE_BYTES);
+                at = next;
                 continue;
             }
             self.visitor.contents(at, piece);

@@ -41,11 +41,16 @@ pub fn residency(opened: &Opened, ranges: &[Range<u64>]) -> Option<Residency> {
             if count == 0 {
                 break;
             }
-            let entries = bytes[..count * ENTRY_BYTES].chunks_exact(ENTRY_BYTES);
+            let (start, entries) = (page * PAGE_BYTES, &bytes[..count * ENTRY_BYTES]);
+            page += count as u64;
+            if entries.iter().all(|byte| *byte == 0) {
+                residency.push_absent(start..page * PAGE_BYTES);
+                continue;
+            }
+            let entries = entries.chunks_exact(ENTRY_BYTES);
             let entries = entries
                 .map(|entry| u64::from_le_bytes(entry.try_into().expect("eight bytes were cut")));
-            residency.push(page * PAGE_BYTES, entries);
-            page += count as u64;
+            residency.push(start, entries);
         }
         done = done.max(end);
     }

@@ -51,7 +51,8 @@ pub struct Residency {
 #[derive(Clone, Debug)]
 struct Stretch {
     range: Range<u64>,
-    /// Four pages to a byte, the first in the lowest bits.
+    /// Four pages to a byte, the first in the lowest bits; none at all where no page is there, for
+    /// programs reserve far more than they ever touch.
     pages: Vec<u8>,
 }
 
@@ -64,7 +65,21 @@ impl Residency {
         for (index, entry) in entries.enumerate() {
             pages[index / 4] |= (Page::of(entry) as u8) << (index % 4 * 2);
         }
-        self.stretches.push(Stretch { range: start..end, pages });
+        self.add(start..end, pages);
+    }
+
+    /// Adds pages none of which is there, neither in RAM nor in swap.
+    pub fn push_absent(&mut self, range: Range<u64>) {
+        self.add(range, Vec::new());
+    }
+
+    fn add(&mut self, range: Range<u64>, pages: Vec<u8>) {
+        match self.stretches.last_mut() {
+            Some(last) if last.is_absent() && pages.is_empty() && last.range.end == range.start => {
+                last.range.end = range.end;
+            }
+            _ => self.stretches.push(Stretch { range, pages }),
+        }
     }
 
     /// What is known of the page that holds `address`.
@@ -94,11 +109,34 @@ impl Residency {
         end
     }
 
+    /// Where the first page that is in RAM begins, of those from `address` on: `address` itself if
+    /// it lies in one, `end` if there is none before. Pages of which nothing is known count as there.
+    #[must_use]
+    pub fn next(&self, address: u64, end: u64) -> u64 {
+        let mut at = address;
+        for stretch in &self.stretches[self.at_or_after(address)..] {
+            if at >= end || !stretch.range.contains(&at) {
+                break;
+            }
+            if stretch.is_absent() {
+                at = stretch.range.end;
+            }
+            while at < end && stretch.range.contains(&at) {
+                if stretch.page(at).is_present() {
+                    return at;
+                }
+                at = (at & !(PAGE_BYTES - 1)) + PAGE_BYTES;
+            }
+        }
+        at.min(end)
+    }
+
     /// The stretches of `range` that are known to be in RAM.
     #[must_use]
     pub fn present(&self, range: &Range<u64>) -> Vec<Range<u64>> {
         let mut present: Vec<Range<u64>> = Vec::new();
-        for stretch in &self.stretches[self.at_or_after(range.start)..] {
+        let stretches = &self.stretches[self.at_or_after(range.start)..];
+        for stretch in stretches.iter().filter(|stretch| !stretch.is_absent()) {
             let end = range.end.min(stretch.range.end);
             let mut at = range.start.max(stretch.range.start);
             while at < end {
@@ -133,11 +171,15 @@ impl Residency {
         self.bytes_where(range, |page| page == Page::Swapped)
     }
 
+    /// `is_wanted` holds of no page that is absent.
     fn bytes_where(&self, range: &Range<u64>, is_wanted: impl Fn(Page) -> bool) -> u64 {
         let mut bytes = 0;
         for stretch in &self.stretches[self.at_or_after(range.start)..] {
             if stretch.range.start >= range.end {
                 break;
+            }
+            if stretch.is_absent() {
+                continue;
             }
             let mut at = range.start.max(stretch.range.start);
             let end = range.end.min(stretch.range.end);
@@ -158,9 +200,14 @@ impl Residency {
 }
 
 impl Stretch {
+    fn is_absent(&self) -> bool {
+        self.pages.is_empty()
+    }
+
     fn page(&self, address: u64) -> Page {
         let index = ((address - self.range.start) / PAGE_BYTES) as usize;
-        match self.pages[index / 4] >> (index % 4 * 2) & 3 {
+        let four = self.pages.get(index / 4).copied().unwrap_or(0);
+        match four >> (index % 4 * 2) & 3 {
             0 => Page::Absent,
             1 => Page::Swapped,
             2 => Page::Anonymous,
@@ -196,5 +243,27 @@ mod tests {
         assert_eq!(residency.resident_bytes(&(0x1ff0..0x4010)), 0x20);
         assert_eq!(residency.present(&(0x1ff0..0x20000)), [0x1ff0..0x2000, 0x4000..0x6000]);
         assert_eq!(residency.swapped_bytes(&(0..0x20000)), 0x2000);
+        assert_eq!(residency.next(0x1008, 0x9000), 0x1008);
+        assert_eq!(residency.next(0x2008, 0x9000), 0x4000);
+        assert_eq!(residency.next(0x2008, 0x3000), 0x3000);
+        assert_eq!(residency.next(0x6000, 0x9000), 0x6000, "unknown");
+        assert_eq!(residency.next(0x10008, 0x20000), 0x11000, "unknown behind what is swapped");
+    }
+
+    #[test]
+    fn what_was_never_touched_takes_no_room_and_is_passed_over_at_once() {
+        const TIB: u64 = 1 << 40;
+        let mut residency = Residency::default();
+        residency.push_absent(TIB..2 * TIB);
+        residency.push_absent(2 * TIB..3 * TIB);
+        residency.push(3 * TIB, [PRESENT].into_iter());
+        assert_eq!(residency.stretches.len(), 2);
+        assert_eq!(residency.page(TIB + 5), Some(Page::Absent));
+        assert_eq!(residency.run(TIB, 4 * TIB), TIB);
+        assert_eq!(residency.next(TIB, 4 * TIB), 3 * TIB);
+        assert_eq!(residency.next(TIB, TIB + 5), TIB + 5);
+        assert_eq!(residency.resident_bytes(&(0..4 * TIB)), PAGE_BYTES);
+        let page = 3 * TIB..3 * TIB + PAGE_BYTES;
+        assert_eq!(residency.present(&(0..4 * TIB)), std::slice::from_ref(&page));
     }
 }

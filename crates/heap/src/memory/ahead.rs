@@ -142,7 +142,8 @@ impl Reader {
                 at += filled;
                 if at < until || filled == 0 {
                     // Where a page cannot be read the next one may be.
-                    at = (at & !(PAGE_BYTES - 1)) + PAGE_BYTES;
+                    let next = (at & !(PAGE_BYTES - 1)) + PAGE_BYTES;
+                    at = residency.map_or(next, |known| known.next(next, stretch.end));
                 }
             }
         }

@@ -61,8 +61,7 @@ impl<'a, M: Memory + ?Sized> Window<'a, M> {
     /// not.
     pub(crate) fn piece(&mut self, address: u64, end: u64) -> &[u8] {
         if self.held(address, 8).is_none() {
-            let present = self.residency.is_none_or(|known| known.run(address, end) > address);
-            if !present {
+            if self.residency.is_some_and(|known| known.next(address, address + 1) > address) {
                 return &[];
             }
             self.fill(address, end);
@@ -70,6 +69,13 @@ impl<'a, M: Memory + ?Sized> Window<'a, M> {
         let Some(at) = self.held(address, 8) else { return &[] };
         let length = (self.filled - at).min(usize::try_from(end - address).unwrap_or(usize::MAX));
         &self.bytes[at..at + length / 8 * 8]
+    }
+
+    /// Where to go on behind a page of which nothing could be had: at the next one that is there,
+    /// or at `end`.
+    pub(crate) fn behind(&self, address: u64, end: u64) -> u64 {
+        let next = (address & !(PAGE_BYTES - 1)).saturating_add(PAGE_BYTES);
+        self.residency.map_or(next, |known| known.next(next, end)).min(end)
     }
 
     /// Lets go of what is held: it may be out of date.
@@ -106,7 +112,7 @@ impl<'a, M: Memory + ?Sized> Window<'a, M> {
 
     /// A page that is not in RAM is brought there for a header, but not without a bound.
     fn may_touch(&mut self, address: u64) -> bool {
-        if self.residency.is_none_or(|known| known.run(address, address + 8) > address) {
+        if self.residency.is_none_or(|known| known.next(address, address + 1) == address) {
             return true;
         }
         self.swapped += 1;

@@ -202,8 +202,7 @@ impl Pass {
                 let piece = window.piece(at, range.end);
                 let count = piece.len() as u64;
                 self.search(index, range.start, at, piece);
-                // Where a page cannot be read the next one may be.
-                at = if count == 0 { (at & !(PAGE_BYTES - 1)) + PAGE_BYTES } else { at + count };
+                at = if count == 0 { window.behind(at, range.end) } else { at + count };
                 if !frozen.hold.holds() {
                     self.table.stop(Stopped::LetGo);
                 }

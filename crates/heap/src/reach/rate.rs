@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::Refusal;
 use crate::glibc::Arenas;
-use crate::maps::{Residency, read};
+use crate::maps::residency::PAGE_BYTES;
+use crate::maps::{Mapping, Residency, read};
 use crate::memory::window::Window;
 use crate::memory::{Memory, ahead};
 use crate::target::Opened;
@@ -30,6 +31,8 @@ const LEARN_BYTES_MIN: u64 = 4 << 20;
 const WALK_FACTOR: f64 = 1.7;
 /// To stop and to let go of one thread.
 const THREAD: Duration = Duration::from_micros(40);
+/// To learn of memory that can be written whether it is there; for each 1024 pages.
+const PAGES: Duration = Duration::from_micros(7);
 /// To read of one mapping what it is and what it holds.
 const MAPPING: Duration = Duration::from_micros(6);
 /// Arenas, registers.
@@ -40,7 +43,7 @@ const START: Duration = Duration::from_millis(2);
 pub fn refuse_too_long<M: Memory + Sync + ?Sized>(
     opened: &Opened,
     memory: &M,
-    mappings: usize,
+    mappings: &[Mapping],
     arenas: &Arenas,
     pause_max: Duration,
 ) -> Result<(), Refusal> {
@@ -54,7 +57,14 @@ pub fn refuse_too_long<M: Memory + Sync + ?Sized>(
         learned(memory, &sample, residency.as_ref())
     };
     let rate = rate.unwrap_or(BYTES_PER_S as f64);
-    let estimated = estimate(bytes, rate, status.threads.unwrap_or(1), mappings as u64);
+    let writable = mappings.iter().filter(|mapping| mapping.writable);
+    let reserved = writable.map(|mapping| mapping.end.saturating_sub(mapping.start)).sum();
+    let of = Standing {
+        threads: status.threads.unwrap_or(1),
+        mappings: mappings.len() as u64,
+        reserved,
+    };
+    let estimated = estimate(bytes, rate, of);
     if estimated <= pause_max {
         return Ok(());
     }
@@ -62,9 +72,19 @@ pub fn refuse_too_long<M: Memory + Sync + ?Sized>(
     Err(Refusal::PauseTooLong { estimated_ms: millis(estimated), max_ms: millis(pause_max) })
 }
 
-fn estimate(bytes: u64, bytes_per_s: f64, threads: u64, mappings: u64) -> Duration {
+/// What takes time beside the bytes that are there.
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    threads: u64,
+    mappings: u64,
+    /// Of memory that can be written, there or not. Units: bytes.
+    reserved: u64,
+}
+
+fn estimate(bytes: u64, bytes_per_s: f64, of: Standing) -> Duration {
     let times = |one: Duration, count| one.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
-    let pieces = times(THREAD, threads) + times(MAPPING, mappings);
+    let pieces = times(THREAD, of.threads) + times(MAPPING, of.mappings);
+    let pieces = pieces + times(PAGES, of.reserved / (1024 * PAGE_BYTES));
     START + pieces + Duration::from_secs_f64(bytes as f64 * WALK_FACTOR / bytes_per_s)
 }
 
@@ -108,9 +128,9 @@ fn searched<M: Memory + ?Sized>(mut window: Window<'_, M>, sample: &[Range<u64>]
         while at < range.end {
             let piece = window.piece(at, range.end);
             space.pointers(at, piece, |_, _| found += 1);
-            read += piece.len() as u64;
-            // Where a page is not there the next one may be.
-            at = if piece.is_empty() { (at | 0xfff) + 1 } else { at + piece.len() as u64 };
+            let count = piece.len() as u64;
+            read += count;
+            at = if count == 0 { window.behind(at, range.end) } else { at + count };
             if began.is_none() && read >= WARM_BYTES {
                 began = Some((Instant::now(), read));
             }
@@ -129,11 +149,14 @@ mod tests {
     #[test]
     fn the_estimate_grows_with_bytes_and_threads_and_falls_with_the_rate() {
         let rate = BYTES_PER_S as f64;
-        let gib = estimate(1 << 30, rate, 1, 0);
+        let one = Standing { threads: 1, ..Standing::default() };
+        let gib = estimate(1 << 30, rate, one);
         assert!((0.5..0.6).contains(&gib.as_secs_f64()), "{gib:?}");
-        assert!(estimate(2 << 30, rate, 1, 0) > gib && estimate(1 << 30, rate / 2.0, 1, 0) > gib);
-        assert_eq!(estimate(0, rate, 1000, 0) - estimate(0, rate, 0, 0), THREAD * 1000);
-        assert_eq!(estimate(0, rate, 0, 1000) - estimate(0, rate, 0, 0), MAPPING * 1000);
+        assert!(estimate(2 << 30, rate, one) > gib && estimate(1 << 30, rate / 2.0, one) > gib);
+        let beside = |of| estimate(0, rate, of) - estimate(0, rate, Standing::default());
+        assert_eq!(beside(Standing { threads: 1000, ..Standing::default() }), THREAD * 1000);
+        assert_eq!(beside(Standing { mappings: 1000, ..Standing::default() }), MAPPING * 1000);
+        assert_eq!(beside(Standing { reserved: 4 << 30, ..Standing::default() }), PAGES * 1024);
     }
 
     #[test]
@@ -141,11 +164,11 @@ mod tests {
         let opened = Opened::open(std::process::id()).unwrap();
         let live = crate::memory::Live::new(opened.target());
         let refused =
-            refuse_too_long(&opened, &live, 0, &Arenas::default(), Duration::from_millis(1));
+            refuse_too_long(&opened, &live, &[], &Arenas::default(), Duration::from_millis(1));
         let Err(Refusal::PauseTooLong { estimated_ms, max_ms: 1 }) = refused else {
             panic!("{refused:?}")
         };
         assert!(estimated_ms >= 2);
-        refuse_too_long(&opened, &live, 0, &Arenas::default(), Duration::from_secs(60)).unwrap();
+        refuse_too_long(&opened, &live, &[], &Arenas::default(), Duration::from_secs(60)).unwrap();
     }
 }
