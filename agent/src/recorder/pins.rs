@@ -33,7 +33,8 @@ pub struct Pin {
     /// The last verdict that found it suspect, and when.
     pub verdict: Option<(Stamp, Verdict)>,
     pub evidence: VecDeque<(Stamp, EvidenceTaken)>,
-    asked: [bool; 2],
+    /// When evidence was asked for, at suspicion and before the limit.
+    asked: [Option<Stamp>; 2],
 }
 
 impl Pin {
@@ -46,7 +47,7 @@ impl Pin {
             said: Sayings::default(),
             verdict: None,
             evidence: VecDeque::new(),
-            asked: [false; 2],
+            asked: [None; 2],
         }
     }
 
@@ -148,19 +149,25 @@ impl Pins {
             let eta_s = verdict.eta_s.map(super::foretold::finite);
             pin.verdict = Some((now, Verdict { eta_s, ..verdict.clone() }));
         } else {
-            pin.asked = [false; 2];
+            pin.asked = [None; 2];
         }
     }
 
     /// Asks for evidence of a pinned target, once for each stage of its suspicion.
-    pub fn want(&mut self, target: &Target, stage: Stage) {
+    pub fn want(&mut self, target: &Target, stage: Stage, now: Stamp) {
         let room = self.wanted.len() < WANTED_MAX;
         let Some(pin) = self.get_mut(target) else { return };
         let asked = &mut pin.asked[usize::from(stage == Stage::BeforeLimit)];
-        if room && !*asked {
-            *asked = true;
+        if room && asked.is_none() {
+            *asked = Some(now);
             self.wanted.push_back((target.clone(), stage));
         }
+    }
+
+    /// When evidence of a pinned target was first asked for in this suspicion.
+    #[must_use]
+    pub fn first_wanted(&self, target: &Target) -> Option<Stamp> {
+        self.get(target)?.asked[0]
     }
 
     pub fn next_wanted(&mut self) -> Option<(Target, Stage)> {
@@ -217,7 +224,8 @@ impl PinRecord {
     #[must_use]
     pub fn into_pin(self) -> Option<Pin> {
         let asked = [Stage::Suspected, Stage::BeforeLimit]
-            .map(|stage| self.evidence.iter().any(|(_, taken)| taken.stage == stage));
+            .map(|stage| self.evidence.iter().find(|(_, taken)| taken.stage == stage))
+            .map(|taken| taken.map(|(at, _)| Stamp(*at)));
         Some(Pin {
             target: self.target.parse().ok()?,
             since: Stamp(self.since_ms),

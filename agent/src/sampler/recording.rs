@@ -18,7 +18,7 @@ use crate::recorder::{Dead, Death, Job};
 use crate::sources::process::{SmapsRollup, predicted_stall};
 use crate::target::{ProcessId, Target};
 use crate::units::Bytes;
-use crate::verdict::State as Judgement;
+use crate::verdict::{State as Judgement, Verdict};
 use crate::view::{EvidenceTaken, Stage};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
@@ -29,6 +29,8 @@ use std::time::Duration;
 const BEFORE_LIMIT_S: f64 = 20.0;
 /// Or when this part of the limit is left.
 const LIMIT_PART_LEFT: u64 = 16;
+/// But at least so long after the first time.
+const APART_S: f64 = 4.0;
 /// Without pins the checkpoint only says how far the kernel log was heard.
 const QUIET_CHECKPOINT: Duration = Duration::from_secs(30);
 
@@ -46,17 +48,25 @@ pub fn judged(state: &mut State, target: &Target, before: Judgement, after: Judg
         for around in around(state, target) {
             state.recorder.pins.pin(&around, Judgement::Ok, now);
         }
-        state.recorder.pins.want(target, Stage::Suspected);
+        state.recorder.pins.want(target, Stage::Suspected, now);
+        let first = state.recorder.pins.first_wanted(target).unwrap_or(now);
         let soon = verdict.eta_s.is_some_and(|eta| eta.p10 <= BEFORE_LIMIT_S);
         let limit = verdict.limit_bytes.bytes();
         let near = limit
             .zip(headroom(state, target))
             .is_some_and(|(limit, left)| left.0 <= limit.0 / LIMIT_PART_LEFT);
-        if soon || near {
-            state.recorder.pins.want(target, Stage::BeforeLimit);
+        if (soon || near) && is_apart(now.since(first), &verdict) {
+            state.recorder.pins.want(target, Stage::BeforeLimit, now);
         }
     }
     state.recorder.pins.say(&verdict, target, now);
+}
+
+/// Whether so long after the first piece of evidence a second one can tell something new. Of what
+/// ends within seconds it must not come too late.
+fn is_apart(since: Duration, verdict: &Verdict) -> bool {
+    let left = verdict.eta_s.map_or(1.0, |eta| eta.p50.max(0.0) / 2.0);
+    since.as_secs_f64() >= left.min(APART_S)
 }
 
 /// The cgroups of a target, its own and the one whose limit binds it, and the node.

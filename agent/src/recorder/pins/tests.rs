@@ -92,17 +92,19 @@ fn a_pin_outlives_its_reason_by_a_quarter_of_an_hour() {
 fn evidence_is_wanted_once_for_each_stage_until_the_suspicion_is_over() {
     let mut pins = Pins::default();
     let target = process(1);
-    pins.want(&target, Stage::Suspected);
+    pins.want(&target, Stage::Suspected, Stamp(0));
     assert_eq!(pins.next_wanted(), None, "it is not pinned");
     pins.pin(&target, State::LeakSuspected, Stamp(0));
-    for _ in 0..3 {
-        pins.want(&target, Stage::Suspected);
-        pins.want(&target, Stage::BeforeLimit);
+    assert_eq!(pins.first_wanted(&target), None);
+    for at in [5, 6, 7].map(Stamp) {
+        pins.want(&target, Stage::Suspected, at);
+        pins.want(&target, Stage::BeforeLimit, at);
     }
+    assert_eq!(pins.first_wanted(&target), Some(Stamp(5)));
     let wanted: Vec<_> = std::iter::from_fn(|| pins.next_wanted()).map(|w| w.1).collect();
     assert_eq!(wanted, [Stage::Suspected, Stage::BeforeLimit]);
     pins.say(&verdict(&target, State::Ok), &target, Stamp(1));
-    pins.want(&target, Stage::Suspected);
+    pins.want(&target, Stage::Suspected, Stamp(0));
     assert!(pins.next_wanted().is_some());
 }
 

@@ -110,7 +110,8 @@ impl Residency {
     }
 
     /// Where the first page that is in RAM begins, of those from `address` on: `address` itself if
-    /// it lies in one, `end` if there is none before. Pages of which nothing is known count as there.
+    /// it lies in one, `end` if there is none before. Pages of which nothing is known count as
+    /// there.
     #[must_use]
     pub fn next(&self, address: u64, end: u64) -> u64 {
         let mut at = address;
