@@ -28,7 +28,7 @@ const BYTES_PER_S: u64 = 3 << 30;
 /// Below this nothing is learned: what takes time then is the start.
 const LEARN_BYTES_MIN: u64 = 4 << 20;
 /// Walking from block to block takes its time beside searching.
-const WALK_FACTOR: f64 = 1.7;
+const WALK_FACTOR: f64 = 1.5;
 /// To stop and to let go of one thread.
 const THREAD: Duration = Duration::from_micros(40);
 /// To learn of memory that can be written whether it is there; for each 1024 pages.
