@@ -22,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cpu;
 pub mod diff;
 pub mod freeze;
 pub mod glibc;

@@ -14,7 +14,6 @@ use std::ops::Range;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::Refusal;
 use crate::maps::read;
@@ -22,7 +21,7 @@ use crate::memory::Live;
 use crate::modules::Modules;
 use crate::report::{BySize, ByType, Leaks, Root};
 use crate::target::Opened;
-use crate::{freeze, glibc};
+use crate::{cpu, freeze, glibc};
 
 mod blocks;
 mod kinds;
@@ -103,9 +102,9 @@ pub fn walk(opened: &Opened, limits: Limits) -> Result<Walked, Refusal> {
     let tls_bytes = modules.list.iter().map(|module| module.tls_bytes).sum::<u64>();
     let before = Before { data: &data, tls_bytes, table_bytes_max: limits.table_bytes_max };
     let (passed, pause) = freeze::frozen(opened.target(), limits.pause_max, |frozen| {
-        let began = cpu_time();
+        let began = cpu::of_thread();
         let pass = pass::run(opened, &live, before, frozen);
-        (pass, cpu_time().saturating_sub(began))
+        (pass, cpu::of_thread().saturating_sub(began))
     })?;
     let (passed, own_cpu) = passed;
     drop(urgent);
@@ -138,12 +137,6 @@ impl Ahead {
         rate::refuse_too_long(opened, live, &mappings, &arenas, limits.pause_max)?;
         Ok(Self { modules, data })
     }
-}
-
-/// Of the calling thread.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 
 fn refuse(opened: &Opened) -> Result<(), Refusal> {

@@ -25,7 +25,7 @@ impl Running {
         child
     }
 
-    fn sleep() -> Self {
+    fn sleeper() -> Self {
         Self::start(Path::new("/bin/sleep"), &["600"])
     }
 
@@ -121,7 +121,7 @@ fn open_descriptors_are_counted() {
 
 #[test]
 fn a_kept_statm_reads_until_the_process_is_reaped() {
-    let mut sleep = Running::sleep();
+    let mut sleep = Running::sleeper();
     let kept = Kept::open(&Roots::default(), sleep.id()).unwrap();
     until(|| {
         let alive = kept.read().unwrap();
@@ -136,7 +136,7 @@ fn a_kept_statm_reads_until_the_process_is_reaped() {
 #[test]
 fn a_zombie_still_has_an_identity_but_nothing_to_read() {
     let roots = Roots::default();
-    let mut sleep = Running::sleep();
+    let mut sleep = Running::sleeper();
     let id = sleep.id();
     sleep.kill();
     let identity = read_identity(&roots, sleep.pid()).unwrap();
@@ -151,7 +151,7 @@ fn a_zombie_still_has_an_identity_but_nothing_to_read() {
 #[test]
 fn every_reader_says_gone_of_a_reaped_process() {
     let roots = Roots::default();
-    let mut sleep = Running::sleep();
+    let mut sleep = Running::sleeper();
     let id = sleep.id();
     sleep.kill();
     sleep.reap();
@@ -239,7 +239,7 @@ fn an_executable_that_was_removed_is_noted() {
 
 #[test]
 fn the_list_holds_this_process_and_its_child_but_no_threads() {
-    let sleep = Running::sleep();
+    let sleep = Running::sleeper();
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let (tell, told) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {

@@ -214,9 +214,8 @@ impl<M: Memory + ?Sized, V: Visitor + ?Sized> Walker<'_, '_, M, V> {
         let mut next = at + HEADER_BYTES;
         while next < limit && !self.makes_sense(arena, next, end) {
             let is_there = self.window.peek(next + 8).is_some();
-            next = if is_there { next + HEADER_BYTES } else { (next | (PAGE_BYTES - 1)) + 1 };
+            next = if is_there { next + HEADER_BYTES } else { self.window.behind(next, limit) };
         }
-        let next = next.min(limit);
         if after_fence && arena.main && next < limit {
             // Somebody else called sbrk(2): the heap goes on behind what it took.
             self.outcome

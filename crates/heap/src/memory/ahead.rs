@@ -1,7 +1,7 @@
 //! Reading ahead: a second thread copies what comes next while a walk looks at what came.
 //!
 //! Half of what a pass costs is the kernel's copying; where a second processor is free, it costs no
-//! time. [`pair`] makes the two ends, each for a thread of its own:
+//! time. [`reading_ahead`] has both ends, each in a thread of its own:
 //!
 //! ```text
 //! Reader ── pieces, in the order of the plan ──▶ Ahead ──▶ the window
@@ -15,9 +15,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
 
 use super::Memory;
-use super::window::BYTES_MAX;
+use super::window::{self, BYTES_MAX, Window};
+use crate::cpu;
 use crate::maps::Residency;
 use crate::maps::residency::PAGE_BYTES;
 
@@ -55,6 +58,29 @@ impl Plan {
     }
 }
 
+/// Gives `work` a window of `memory` for which `stretches` are read ahead, which do not overlap and
+/// are walked in this order. Returns what the thread that reads took of a processor as well.
+pub fn reading_ahead<M: Memory + Sync + ?Sized, R>(
+    memory: &M,
+    residency: Option<&Residency>,
+    stretches: Vec<Range<u64>>,
+    work: impl FnOnce(Window<'_, M>) -> R,
+) -> (R, Duration) {
+    let (ahead, reader) = pair(stretches);
+    let window = Window::new(memory, residency).reading_ahead(ahead);
+    thread::scope(|scope| {
+        let read = move || {
+            reader.run(memory, residency);
+            cpu::of_thread()
+        };
+        // Without it everything is read by the window itself.
+        let reader = thread::Builder::new().name("heap-ahead".into()).spawn_scoped(scope, read);
+        let worked = work(window);
+        let cpu = reader.ok().and_then(|reader| reader.join().ok());
+        (worked, cpu.unwrap_or_default())
+    })
+}
+
 /// The end of the walk.
 #[derive(Debug)]
 pub struct Ahead {
@@ -68,16 +94,14 @@ pub struct Ahead {
 
 /// The end that reads.
 #[derive(Debug)]
-pub struct Reader {
+struct Reader {
     plan: Arc<Plan>,
     walked_to: Arc<AtomicU64>,
     pieces: Sender<Piece>,
     buffers: Receiver<Vec<u8>>,
 }
 
-/// The two ends for `stretches`, which do not overlap and are walked in this order.
-#[must_use]
-pub fn pair(stretches: Vec<Range<u64>>) -> (Ahead, Reader) {
+fn pair(stretches: Vec<Range<u64>>) -> (Ahead, Reader) {
     let plan = Arc::new(Plan::new(stretches));
     let walked_to = Arc::new(AtomicU64::new(0));
     let (pieces, from_reader) = channel();
@@ -128,7 +152,7 @@ impl Ahead {
 
 impl Reader {
     /// Reads all of the plan that is there, until it is through or the other end is gone.
-    pub fn run<M: Memory + ?Sized>(self, memory: &M, residency: Option<&Residency>) {
+    fn run<M: Memory + ?Sized>(self, memory: &M, residency: Option<&Residency>) {
         for (number, stretch) in self.plan.stretches.iter().enumerate() {
             let mut at = stretch.start;
             while at < stretch.end {
@@ -141,9 +165,7 @@ impl Reader {
                 let Some(filled) = self.piece(memory, number, at..until) else { return };
                 at += filled;
                 if at < until || filled == 0 {
-                    // Where a page cannot be read the next one may be.
-                    let next = (at & !(PAGE_BYTES - 1)) + PAGE_BYTES;
-                    at = residency.map_or(next, |known| known.next(next, stretch.end));
+                    at = window::behind(residency, at, stretch.end);
                 }
             }
         }

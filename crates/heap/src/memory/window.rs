@@ -74,8 +74,7 @@ impl<'a, M: Memory + ?Sized> Window<'a, M> {
     /// Where to go on behind a page of which nothing could be had: at the next one that is there,
     /// or at `end`.
     pub(crate) fn behind(&self, address: u64, end: u64) -> u64 {
-        let next = (address & !(PAGE_BYTES - 1)).saturating_add(PAGE_BYTES);
-        self.residency.map_or(next, |known| known.next(next, end)).min(end)
+        behind(self.residency, address, end)
     }
 
     /// Lets go of what is held: it may be out of date.
@@ -118,4 +117,9 @@ impl<'a, M: Memory + ?Sized> Window<'a, M> {
         self.swapped += 1;
         self.swapped <= SWAPPED_MAX
     }
+}
+
+pub(super) fn behind(residency: Option<&Residency>, address: u64, end: u64) -> u64 {
+    let next = (address & !(PAGE_BYTES - 1)).saturating_add(PAGE_BYTES);
+    residency.map_or(next, |known| known.next(next, end)).min(end)
 }

@@ -4,15 +4,15 @@
 //! the names that belong to them; marking comes when the target runs again.
 
 use std::ops::Range;
-use std::thread;
 use std::time::Duration;
 
 use crate::Refusal;
 use crate::freeze::Frozen;
 use crate::glibc::{self, Arenas, Outcome};
 use crate::maps::{Mapping, Residency, read};
+use crate::memory::Memory;
+use crate::memory::ahead::reading_ahead;
 use crate::memory::window::Window;
-use crate::memory::{Memory, ahead};
 use crate::target::Opened;
 
 use super::roots::{Kind, Region, Search, merged};
@@ -106,20 +106,11 @@ pub fn run<M: Memory + Sync + ?Sized>(
     };
     pass.registers(frozen);
     let of_roots = pass.regions.iter().map(|region| region.range.clone());
-    let (ahead, reader) = ahead::pair(of_roots.chain(heap_ranges(&arenas)).collect());
-    let residency = residency.as_ref();
-    let window = Window::new(memory, residency).reading_ahead(ahead);
-    thread::scope(|scope| {
-        let read = move || {
-            reader.run(memory, residency);
-            super::cpu_time()
-        };
-        // Without it everything is read by this one.
-        let reader = thread::Builder::new().name("heap-ahead".into()).spawn_scoped(scope, read);
+    let stretches = of_roots.chain(heap_ranges(&arenas)).collect();
+    let ((), ahead_cpu) = reading_ahead(memory, residency.as_ref(), stretches, |window| {
         pass.read(window, &arenas, frozen);
-        let cpu = reader.ok().and_then(|reader| reader.join().ok());
-        pass.ahead_cpu = cpu.unwrap_or_default();
     });
+    pass.ahead_cpu = ahead_cpu;
     if !frozen.hold.holds() {
         pass.table.stop(Stopped::LetGo);
     }

@@ -6,15 +6,15 @@
 //! mapping. The sample is taken of the running target and thrown away.
 
 use std::ops::Range;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Refusal;
 use crate::glibc::Arenas;
 use crate::maps::residency::PAGE_BYTES;
-use crate::maps::{Mapping, Residency, read};
+use crate::maps::{Mapping, read};
+use crate::memory::Memory;
+use crate::memory::ahead::reading_ahead;
 use crate::memory::window::Window;
-use crate::memory::{Memory, ahead};
 use crate::target::Opened;
 
 use super::space::Space;
@@ -54,7 +54,8 @@ pub fn refuse_too_long<M: Memory + Sync + ?Sized>(
     } else {
         let sample = sample(arenas);
         let residency = read::residency(opened, &sample);
-        learned(memory, &sample, residency.as_ref())
+        let stretches = sample.clone();
+        reading_ahead(memory, residency.as_ref(), stretches, |window| searched(window, &sample)).0
     };
     let rate = rate.unwrap_or(BYTES_PER_S as f64);
     let writable = mappings.iter().filter(|mapping| mapping.writable);
@@ -104,21 +105,6 @@ fn sample(arenas: &Arenas) -> Vec<Range<u64>> {
 }
 
 /// In bytes a second; None where too little can be read.
-fn learned<M: Memory + Sync + ?Sized>(
-    memory: &M,
-    sample: &[Range<u64>],
-    residency: Option<&Residency>,
-) -> Option<f64> {
-    let (ahead, reader) = ahead::pair(sample.to_vec());
-    let window = Window::new(memory, residency).reading_ahead(ahead);
-    thread::scope(|scope| {
-        let read = move || reader.run(memory, residency);
-        // Without it the pass will be without it as well.
-        let _ = thread::Builder::new().name("heap-ahead".into()).spawn_scoped(scope, read);
-        searched(window, sample)
-    })
-}
-
 fn searched<M: Memory + ?Sized>(mut window: Window<'_, M>, sample: &[Range<u64>]) -> Option<f64> {
     // Empty: searched in vain, as most words are.
     let space = Space::default();
